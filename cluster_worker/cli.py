@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from cluster_worker.cli_folder import check_many, run_files
 from cluster_worker.cli_hosts import add_agent, add_hosts, hosts_lines, hosts_of
+from cluster_worker.cli_output import add_output, output_of
 from cluster_worker.cli_planes import add_across, add_choice, choice_of
 from cluster_worker.cli_tables import operations_in, show_presets, targets
 from cluster_worker.cli_words import duration, mib, parse_inputs, parse_steps, place, read_recipe
 from cluster_worker.engine.engine import Engine
-from cluster_worker.engine.file_results import check_quality
+from cluster_worker.engine.file_results import check_output
 from cluster_worker.engine.file_to_file import RunOptions, check_paths, open_file
 from cluster_worker.engine.folders import is_folder
 from cluster_worker.engine.run_file import PIXELS_MAX
@@ -153,13 +154,6 @@ def parser() -> Parser:
         "picture needs to look as it does",
     )
     run.add_argument(
-        "--quality",
-        type=int,
-        metavar="N",
-        help="of JPEG, WebP and AVIF, from 1, the smallest file, to 100 (default: that of the "
-        "image for JPEG to JPEG, else 95 for JPEG, no loss for WebP, 90 for AVIF)",
-    )
-    run.add_argument(
         "--format",
         choices=("same", *WRITTEN),
         default="same",
@@ -172,6 +166,7 @@ def parser() -> Parser:
     )
     add_choice(run)
     add_across(run)
+    add_output(run)
     add_hosts(run)
     run.add_argument("--plan", action="store_true", help="say what it would take, and do nothing")
     run.set_defaults(command=run_file)
@@ -205,7 +200,7 @@ def run_file(options: argparse.Namespace) -> None:
                 raise Rejected(f"--format: is for a folder; the ending of {target} names it")
             if options.again:
                 raise Rejected(f"--again: is for a folder; the file {target} is always made anew")
-            check_quality(options.quality, check_paths(options.source, target, inputs))
+            check_output(output_of(options), check_paths(options.source, target, inputs))
         run_steps(options, steps, target, inputs, many=many)
 
 
@@ -245,7 +240,8 @@ def run_steps(
             return
         if options.plan:
             across = options.across
-            how = RunOptions(depth=options.depth, inputs=inputs, choice=choice, across=across)
+            known = {"depth": options.depth, "inputs": inputs, "choice": choice}
+            how = RunOptions(**known, output=output_of(options), across=across)
             with open_file(engine, options.source, target, steps, how) as file:
                 if isinstance(file, StackFile):
                     print(f"{file.stack.planes} planes, each as the first one:")
@@ -266,8 +262,8 @@ def run_steps(
                 metadata=options.metadata,
                 inputs=inputs,
                 choice=choice,
-                quality=options.quality,
                 across=options.across,
+                output=output_of(options),
             )
     # Without a target, the image is removed.
     for note in notes if options.target else ():

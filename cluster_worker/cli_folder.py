@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from cluster_worker.cli_output import output_of
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.folders import JOURNAL, Outcome
 from cluster_worker.engine.run_folder import FolderOptions, FolderReport, Progress, run_folder
@@ -72,8 +73,11 @@ def run_files(
         At the end, if a file has no result: `Broken` if none of the files is at fault.
     """
     files = {name: Path(each) for name, each in inputs.items()}
-    how = options.format, options.depth, options.metadata, files, choice, options.quality
-    given = FolderOptions(steps, *how, across=options.across)
+    how = options.format, options.depth, options.metadata, files, choice
+    output = output_of(options)
+    given = FolderOptions(
+        steps, *how, output.quality, options.across, output._replace(quality=None)
+    )
     bar = Bar()
     try:
         source, target = str(options.source), options.target

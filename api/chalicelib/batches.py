@@ -18,6 +18,7 @@ from config.contract.job import (
     CHAIN_VERSION,
     READING_VERSION,
     RECIPE_VERSION,
+    WRITING_VERSION,
     Batch,
     Job,
     changed_at,
@@ -25,6 +26,7 @@ from config.contract.job import (
 from config.contract.references import is_chain
 from config.contract.table_access import Busy
 from config.contract.writes import Write, put_new, reserve
+from config.contract.writing import fault
 
 # A transaction holds 100 items: these rows, at most eight counters, and the check of the batch.
 JOBS_PER_TRANSACTION = 90
@@ -96,6 +98,8 @@ def reuse_of(image: Mapping[str, Any]) -> str:
 
 def version_of(body: Mapping[str, Any], catalogue: Mapping[str, Any]) -> int:
     """Return the version of the messages of the jobs of a new batch."""
+    if body.get("write"):
+        return WRITING_VERSION
     if body.get("read") or body.get("across", "plane") != "plane":
         return READING_VERSION
     return CHAIN_VERSION if is_chain(body["steps"], recipe.by_name(catalogue)) else RECIPE_VERSION
@@ -110,13 +114,30 @@ def quality_of(body: Mapping[str, Any]) -> int | None:
         422 if it asks for a format without loss.
     """
     form = body.get("format", "same")
-    if "quality" in body and form in LOSSLESS:
+    in_jpeg = form == "tiff" and body.get("write", {}).get("compression") == "jpeg"
+    if "quality" in body and form in LOSSLESS and not in_jpeg:
         raise Problem(
             422,
             f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out",
             "/quality",
         )
     return body.get("quality")
+
+
+def writing_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return how the results of a new batch are written.
+
+    Raises
+    ------
+    Problem
+        422 if an option does not go with the format or with another option.
+    """
+    options: Mapping[str, Any] = body.get("write", {})
+    chosen = {**options, **({"quality": body["quality"]} if "quality" in body else {})}
+    name, why = fault(body.get("format", "same"), chosen)
+    if name:
+        raise Problem(422, f"write.{name}: {why}", f"/write/{name}")
+    return options
 
 
 def bytes_of(body: Mapping[str, Any]) -> int:
@@ -150,7 +171,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
     Raises
     ------
     Problem
-        As `fill`, `inputs.find` and `quality_of`; 429 if a quota of the day is used up.
+        As `fill`, `inputs.find`, `quality_of` and `writing_of`; 429 if a quota is used up.
     """
     now = services.clock()
     quotas.check(services, visitor, bytes_of(body))
@@ -164,6 +185,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
         inputs=inputs.find(services, body.get("inputs", {})),
         version=version_of(body, services.catalogue),
         read=body.get("read", {}),
+        write=writing_of(body),
         across=body.get("across", "plane"),
         created=now,
         kept_until=now + 1000 * services.settings.kept_seconds,

@@ -145,7 +145,9 @@ def with_whole_numbers(body: dict[str, Any]) -> dict[str, Any]:
     """Convert numbers such as 100.0, which JSON Schema takes for whole, to `int` for the table."""
     if "images" in body:
         images = [each | {"bytes": int(each["bytes"])} for each in body["images"]]
-        whole = {"quality": int(body["quality"])} if "quality" in body else {}
+        whole: dict[str, Any] = {"quality": int(body["quality"])} if "quality" in body else {}
+        if "bytes_max" in body.get("write", {}):
+            whole["write"] = body["write"] | {"bytes_max": int(body["write"]["bytes_max"])}
         return body | {"images": images} | whole
     if "parts" in body:
         return body | {"parts": [int(number) for number in body["parts"]]}

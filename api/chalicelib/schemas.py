@@ -32,6 +32,7 @@ from config.contract.job import STATES
 from config.contract.reading import OPTIONS
 from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
+from config.contract.writing import OPTIONS as WRITING
 
 # Other images that the steps of a batch may read.
 INPUTS_MAX = 10
@@ -78,11 +79,21 @@ def requests(limits: Limits) -> dict[str, Schema]:
                 "metadata": reference("Metadata"),
                 "quality": reference("Quality"),
                 "read": reference("Reading"),
+                "write": reference("Writing"),
                 "across": reference("Across"),
                 "inputs": INPUTS,
                 "images": images,
             },
-            optional=("format", "depth", "metadata", "quality", "read", "across", "inputs"),
+            optional=(
+                "format",
+                "depth",
+                "metadata",
+                "quality",
+                "read",
+                "write",
+                "across",
+                "inputs",
+            ),
         ),
         "MoreImages": record({"images": images}),
         "PartNumbers": record(
@@ -103,6 +114,11 @@ def requests(limits: Limits) -> dict[str, Schema]:
             "description": "What the statistics of a file of several planes are of: each plane, "
             "the default, or the whole stack; then all steps must be statistics, or treat each "
             "pixel by itself.",
+        },
+        "Writing": {
+            **record(WRITING, optional=tuple(WRITING)),
+            "description": "How results are written; by default as their format usually is. What "
+            "is not for the format of a result is refused; under format `same`, it is ignored.",
         },
         "Reading": {
             **record(OPTIONS, optional=tuple(OPTIONS)),
@@ -367,6 +383,7 @@ ANSWERS: dict[str, Schema] = {
                 "description": "Of results with loss; null for the usual one of each format.",
             },
             "read": reference("Reading"),
+            "write": reference("Writing"),
             "across": reference("Across"),
             "inputs": {
                 "type": "object",

@@ -33,6 +33,7 @@ from cluster_worker.engine.wire import Task
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.decoder_source import SOCKET_NAME, DecoderSource
+from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
 from cluster_worker.objects.chunks import CHUNK
 from cluster_worker.pixels.header import ImageHeader
@@ -391,6 +392,7 @@ class Engine:
         choice: Choice = ALL,
         quality: int | None = None,
         across: Across = "plane",
+        output: Output = USUAL,
     ) -> tuple[str, ...]:
         """Run a recipe from file to file, and wait until the results are written.
 
@@ -418,6 +420,8 @@ class Engine:
             Of a JPEG, WebP or AVIF, from 1 to 100; see docs/formats.md for the defaults.
         across : {"plane", "stack"}
             What the statistics of a stack are of.
+        output : Output
+            How results are written beside their format: compression, layout, size in bytes.
 
         Returns
         -------
@@ -429,7 +433,8 @@ class Engine:
         Rejected, Broken, TimeoutError
             As for `run`, or if files cannot be read or written.
         """
-        options = RunOptions(scratch_dir, depth, metadata, inputs, choice, quality, across)
+        output = output._replace(quality=output.quality if quality is None else quality)
+        options = RunOptions(scratch_dir, depth, metadata, inputs, choice, output, across)
         return run_file(self, source, target, steps, progress, options)
 
     def plan_request(

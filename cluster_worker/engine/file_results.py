@@ -7,15 +7,20 @@ from cluster_worker.engine.folders import ending_of
 from cluster_worker.engine.tables import Table
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.carry import Metadata, Outcome, carried
-from cluster_worker.imagefiles.codecs.header import QUALITIES, Header
+from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.formats import FORMATS, check_result
+from cluster_worker.imagefiles.output import QUALITIES, USUAL, Output, coding, unfit
 from cluster_worker.imagefiles.streams import Spool
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import pixel_size
+from config.contract.writing import OPTIONS, fault
 
 # Formats that change pixels.
 LOSSY = ("jpeg", "avif")
+# What an option is if it was not chosen.
+DEFAULTS = USUAL._asdict()
 
 
 @dataclass(frozen=True)
@@ -40,32 +45,71 @@ class FileResult:
     spool: Spool | None = None
 
 
-def check_quality(quality: int | None, format: str) -> None:
-    """Check the quality that was chosen for results of a format.
+def check_output(output: Output, format: str) -> None:
+    """Check how results of a format are to be written.
 
     Parameters
     ----------
-    quality : int or None
+    output : Output
         As for `FileJob`.
     format : str
-        Name of a format. Under "same" a quality may be chosen, and results without loss ignore it.
+        Name of a format. Under "same" all may be chosen, and results in a format that an option is
+        not for ignore it.
 
     Raises
     ------
     Rejected
-        If there is no such quality, or the format has none.
+        If a value is none of its option, or options do not go with the format or with each other.
     """
-    if quality is None:
+    chosen = {name: each for name, each in output._asdict().items() if each != DEFAULTS[name]}
+    for name, each in chosen.items():
+        check_value(name, each)
+    in_jpeg = format == "tiff" and output.compression == "jpeg"
+    if output.quality is not None and format != "same" and not in_jpeg:
+        check_quality(format)
+    name, why = fault(format, chosen)
+    if name:
+        raise Rejected(f"{name}: {why}")
+
+
+def check_quality(format: str) -> None:
+    """Check that results of a format have a quality; raises Rejected if they have none."""
+    if FORMATS[format].has_quality:
         return
-    if quality not in QUALITIES:
-        least, most = QUALITIES[0], QUALITIES[-1]
-        raise Rejected(f"quality: must be a whole number from {least} to {most}, got {quality}")
-    if format != "same" and not FORMATS[format].has_quality:
-        *others, last = (each.title for each in FORMATS.values() if each.has_quality)
-        raise Rejected(
-            f"quality: is for {', '.join(others)} and {last}; {FORMATS[format].title} is written "
-            "without a quality, so leave it out"
-        )
+    *others, last = (each.title for each in FORMATS.values() if each.has_quality)
+    raise Rejected(
+        f"quality: is for {', '.join(others)} and {last}; {FORMATS[format].title} is written "
+        "without a quality, so leave it out"
+    )
+
+
+def check_value(name: str, value: object) -> None:
+    """Check the value of an option; raises Rejected if it is none."""
+    schema = OPTIONS.get(name, {})
+    if "enum" in schema and value not in schema["enum"]:
+        raise Rejected(f"{name}: must be one of {', '.join(schema['enum'])}, got {value!r}")
+    least, most = schema.get("minimum", QUALITIES[0]), schema.get("maximum", QUALITIES[-1])
+    is_number = name in ("quality", "bytes_max")
+    if is_number and (value not in range(least, most + 1) or isinstance(value, bool)):
+        raise Rejected(f"{name}: must be a whole number from {least} to {most}, got {value}")
+
+
+def check_planes(output: Output, stack: Stack, name: str) -> None:
+    """Check that a file of several planes can be written so.
+
+    Raises
+    ------
+    Rejected
+        If a file that is written so has one plane.
+    """
+    for chosen, what in ((output.layout == "cog", "cog"), (output.bytes_max, "bytes_max")):
+        if chosen:
+            option = "layout" if what == "cog" else what
+            raise Rejected(
+                f"{name}: the result has {stack.planes} planes, and {option} "
+                f"{'cog ' if what == 'cog' else ''}is for one; leave it out, or choose a plane by "
+                "--page 1"
+            )
 
 
 def file_result(
@@ -73,11 +117,11 @@ def file_result(
     planned: Plan,
     asked: str,
     metadata: Metadata,
-    quality: int | None,
+    output: Output,
     *,
     holes: bool,
 ) -> FileResult:
-    """Choose format, metadata and quality of a result.
+    """Choose format and metadata of a result, and how it is written.
 
     Parameters
     ----------
@@ -87,7 +131,7 @@ def file_result(
         The plan that writes the result.
     asked : str
         Name of a format, or "same" for that of the source, if it can hold the result.
-    metadata, quality
+    metadata, output
         As for `FileJob`.
     holes : bool
         Whether pixels without data got their value back.
@@ -95,12 +139,18 @@ def file_result(
     Raises
     ------
     Rejected
-        If the format cannot hold the result.
+        If the format, or the compression that was chosen, cannot hold the result.
     """
     name, chosen = choose_format(asked, header.format, planned)
     result, lost = carried(header, outcome(header, planned, holes=holes), metadata)
-    result = replace(result, quality=quality)
     check_result(header.name, result.image, name)
+    why = unfit(output, result.image) if name == "tiff" else ""
+    if why and asked != "same":
+        raise Rejected(f"{header.name}: compression: {why}")
+    if why:
+        output = output._replace(compression="")
+        chosen += (f"compressed as usual: {why.partition(';')[0]}",)
+    result = replace(result, output=output, compression=coding(output, result.compression))
     return FileResult(name, result, chosen + density_note(header, planned, metadata) + lost)
 
 

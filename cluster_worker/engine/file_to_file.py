@@ -11,7 +11,7 @@ from tempfile import gettempdir
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from cluster_worker.engine.file_results import check_quality, write_table
+from cluster_worker.engine.file_results import check_output, check_planes, write_table
 from cluster_worker.engine.run_file import FileJob, JobFactory, Steps
 from cluster_worker.engine.run_stack import AnyFile, StackFile
 from cluster_worker.engine.run_together import TogetherFile
@@ -22,6 +22,7 @@ from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
 from cluster_worker.imagefiles.codecs.zarr_writing import unpack
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.formats import FORMATS, format_of, megapixels
+from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.files import beside_target, fetched, identity, sent
@@ -44,7 +45,7 @@ class RunOptions(NamedTuple):
     metadata: Metadata = "keep"
     inputs: Mapping[str, str | Path] = MappingProxyType({})
     choice: Choice = ALL
-    quality: int | None = None
+    output: Output = USUAL
     across: Across = "plane"
 
 
@@ -74,7 +75,8 @@ def open_file(
             name: stack.enter_context(fetched(each, folder))
             for name, each in options.inputs.items()
         }
-        options = options._replace(inputs=inputs)
+        output = output_for(str(target), options.output)
+        options = options._replace(inputs=inputs, output=output)
         decoder = stack.enter_context(engine.decoders.checkout())
         remote, path = None, Path(source)
         if is_address(source):
@@ -85,6 +87,12 @@ def open_file(
         file = file_job(engine, decoder, *given)
         stack.push(file)
         yield file
+
+
+def output_for(target: str, output: Output) -> Output:
+    """Return how a result is written whose name may ask for an OME-TIFF."""
+    named = target.lower().endswith((".ome.tif", ".ome.tiff"))
+    return output._replace(layout="ome") if named and not output.layout else output
 
 
 def file_job(
@@ -115,9 +123,9 @@ def file_job(
     Raises
     ------
     Rejected, Cancelled, TimeoutError
-        As `FileJob` and `StackFile`; Rejected also if the format has no such quality.
+        As `FileJob` and `StackFile`; Rejected also if results of the format are not written so.
     """
-    check_quality(options.quality, format)
+    check_output(options.output, format)
     planes = choose_planes(whole, options.choice)
     # Label and smaller copies of a slide are other pictures: nothing is read along with them.
     among = None if whole.parts else whole.stack
@@ -126,7 +134,7 @@ def file_job(
         remote.fetch_all()
         remote = None
     inputs = {name: Path(each) for name, each in options.inputs.items()}
-    how = options.depth, options.metadata, options.quality
+    how = options.depth, options.metadata, options.output
     given = steps, format, folder, *how, inputs, remote
 
     counted: set[int] = set()
@@ -156,10 +164,11 @@ def file_job(
     wait = Wait(look=look)
     if planes.stack is None:
         return make_job(0, wait)
+    check_planes(options.output, planes.stack, whole.name)
     if format != "same" and FORMATS[format].open_stack is None:
         raise stack_refusal(whole.name, planes.stack, format)
     if options.across == "stack":
-        names = "steps", "format", "scratch_dir", "depth", "metadata", "quality", "inputs", "remote"
+        names = "steps", "format", "scratch_dir", "depth", "metadata", "output", "inputs", "remote"
         known: dict[str, Any] = dict(zip(names, given, strict=True))
         known |= {"engine": engine, "decoder": decoder, "path": path, "among": whole.stack}
         return TogetherFile(planes, read_header, {**known, "header": read_header(0), "wait": wait})

@@ -23,6 +23,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
 from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.imagefiles.planes import read_input_header
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
@@ -106,8 +107,8 @@ class FileJob:
         As for `Engine.run`.
     metadata : {"keep", "strip"}
         Whether the result carries what the file carries, or only what a picture needs.
-    quality : int or None
-        Of results with loss, from 1 to 100; None for the usual one of their format.
+    output : Output
+        How results are written.
     inputs : mapping of str to Path
         Other image files by the names under which steps read them.
     remote : ObjectFile, optional
@@ -158,7 +159,7 @@ class FileJob:
         scratch_dir: Path,
         depth: Depth = "input",
         metadata: Metadata = "keep",
-        quality: int | None = None,
+        output: Output = USUAL,
         inputs: Files = MappingProxyType({}),
         remote: ObjectFile | None = None,
         among: Stack | None = None,
@@ -184,7 +185,7 @@ class FileJob:
         planned = plan_any(request)
         holes = depth == "input" and stands_apart(request.image)
         self.results: list[FileResult] = [
-            file_result(header, each, format, metadata, quality, holes=holes)
+            file_result(header, each, format, metadata, output, holes=holes)
             for each in planned.results
         ]
         self.unrolled: Pixels | None = None
@@ -270,9 +271,10 @@ class FileJob:
         """Make the folder for the tiles of a result."""
         own = folder / f"result-{number}"
         own.mkdir()
-        given = planned.result_shape, planned.result_dtype, self.results[number].format
-        spool = Spool(str(own), *given, self.header.name, self.header.compression)
-        self.results[number] = replace(self.results[number], spool=spool)
+        result = self.results[number]
+        given = planned.result_shape, planned.result_dtype, result.format
+        spool = Spool(str(own), *given, self.header.name, result.header.compression)
+        self.results[number] = replace(result, spool=spool)
         return spool
 
     @property

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from cluster_worker.engine.file_results import check_quality
+from cluster_worker.engine.file_results import check_output
 from cluster_worker.engine.file_to_file import Across, RunOptions, file_job, write_whole
 from cluster_worker.engine.folders import (
     FolderFile,
@@ -30,6 +30,7 @@ from cluster_worker.engine.steps import checked_steps, operation_catalogue
 from cluster_worker.errors import Cancelled, Rejected, classify_error
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.formats import WRITTEN
+from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.pixels.stack import ALL, Choice
 from cluster_worker.plan.request import Depth
 from config.contract import recipe
@@ -65,7 +66,7 @@ class FolderOptions:
         Which planes and channels of each file are read.
     quality : int or None
         As for `Engine.run_file`; under "same", results without loss ignore it.
-    across : {"plane", "stack"}
+    across, output
         As for `Engine.run_file`.
     """
 
@@ -77,6 +78,13 @@ class FolderOptions:
     choice: Choice = ALL
     quality: int | None = None
     across: Across = "plane"
+    output: Output = USUAL
+
+    @property
+    def written(self) -> Output:
+        """How results are written, with the quality."""
+        quality = self.output.quality if self.quality is None else self.quality
+        return self.output._replace(quality=quality)
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,7 @@ def check_options(source: str | Path, target: Path, options: FolderOptions) -> N
         raise Rejected(f"{target}: must be a folder, since {source} holds many files")
     if options.format != "same" and options.format not in WRITTEN:
         raise Rejected(f"format: must be same, {', '.join(WRITTEN)}; got {options.format!r}")
-    check_quality(options.quality, options.format)
+    check_output(options.written, options.format)
     for each in options.inputs.values():
         if not each.is_file():
             raise Rejected(f"{each}: no such file")
@@ -199,7 +207,9 @@ def described(options: FolderOptions) -> dict[str, Any]:
     planes |= {"kind": kind} if kind else {}
     planes |= {"nodata": str(nodata)} if nodata is not None else {}
     planes |= {"across": options.across} if options.across != "plane" else {}
-    return {**found, "inputs": inputs, "planes": planes}
+    # Older journals say nothing of it.
+    written = None if options.output == USUAL else options.output._asdict()
+    return {**found, "inputs": inputs, "planes": planes, "output": written}
 
 
 def version_of(path: Path) -> dict[str, Any]:
@@ -302,7 +312,7 @@ class FolderRun:
         given = self.options
         folder = (self.target / each.stem).parent
         folder.mkdir(parents=True, exist_ok=True)
-        how = given.depth, given.metadata, given.inputs, given.choice, given.quality
+        how = given.depth, given.metadata, given.inputs, given.choice, given.written
         options = RunOptions(folder, *how, given.across)
         with self.engine.decoders.checkout() as decoder:
             header = decoder.read_header(each.path, each.name)

@@ -11,6 +11,7 @@ send each other. It is forked from `decoder_forkserver`, which `decoder_source` 
 and gives up its rights by `confinement`. `decoder_pool` has several decoders.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,10 @@ PIXELS_MAX = 400_000_000
 # Assembling a large result may take longer than one decode: it gets one more second of processor
 # time for this many bytes.
 ASSEMBLED_BYTES_PER_SECOND = 10 << 20
+# And one more for this many samples whose smaller copies are made.
+HALVED_PER_SECOND = 5_000_000
+# How many times longer a file may take for which the best quality is searched.
+SEARCH_WRITES = 8
 
 
 class Decoder(WarmChild):
@@ -135,7 +140,8 @@ class Decoder(WarmChild):
             "format": format,
             "header": header_to_json(header),
         }
-        return notes_of(self.ask("write", header.name, "encode", asked))
+        seconds = self.seconds_max * (1 if header.output.bytes_max is None else SEARCH_WRITES)
+        return notes_of(self.ask("write", header.name, "encode", asked, seconds))
 
     def read_window(
         self, path: Path, header: Header, window: tuple[int, int, int, int], pixels: Pixels
@@ -240,13 +246,16 @@ class Decoder(WarmChild):
             "format": format,
             "header": header_to_json(header),
         }
-        seconds = self.seconds_for(pieces)
+        seconds = self.seconds_for(pieces, shape, header)
         return notes_of(self.ask("assemble", header.name, "encode", asked, seconds))
 
-    def seconds_for(self, pieces: Sequence[Piece]) -> float:
+    def seconds_for(self, pieces: Sequence[Piece], shape: Sequence[int], header: Header) -> float:
         """Return the processor time to write encoded tiles, in seconds."""
         size = sum(size for _, _, size in pieces)
-        return self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
+        seconds = self.seconds_max + size / ASSEMBLED_BYTES_PER_SECOND
+        if header.output.layout in ("pyramid", "cog"):
+            seconds += math.prod(shape) / HALVED_PER_SECOND
+        return seconds
 
     def write_plane(
         self,
@@ -309,7 +318,7 @@ class Decoder(WarmChild):
             asked["pixels"] = list(image)
         else:
             asked |= pieces_to_json(image)
-            seconds = self.seconds_for(image)
+            seconds = self.seconds_for(image, shape, header)
         return notes_of(self.ask("write_plane", header.name, "encode", asked, seconds))
 
     def drop_stack(self, path: Path, name: str) -> None:

@@ -12,9 +12,7 @@ from typing import Any
 
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.header import (
-    COMPRESSIONS,
     PALETTE_MAX,
-    QUALITIES,
     ByteRange,
     Header,
     JpegCoding,
@@ -23,6 +21,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.imagefiles.codecs.items import TITLES, Item
 from cluster_worker.imagefiles.formats import DTYPES, FORMATS, TILE
+from cluster_worker.imagefiles.output import Output, is_coding
 from cluster_worker.pixels.header import CHANNELS_MAX, KINDS, ImageHeader
 from cluster_worker.pixels.stack import AXES, PLANES_MAX, Stack
 
@@ -45,7 +44,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
             (each.name, each.key, base64.b64encode(each.value).decode()) for each in header.items
         ],
         "jpeg": [header.jpeg.tables, header.jpeg.subsampling] if header.jpeg else None,
-        "quality": header.quality,
+        "output": list(header.output),
         "stack": header.stack,
         "plane": header.plane,
         "picked": header.picked,
@@ -93,7 +92,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
                 for kind, key, value in wire["items"]
             ),
             jpeg=coding_from_json(wire["jpeg"]),
-            quality=None if wire["quality"] is None else int(wire["quality"]),
+            output=output_from_json(wire["output"]),
             stack=stack_from_json(wire["stack"]) if wire["stack"] else None,
             plane=int(wire["plane"]),
             picked=picked_from_json(wire["picked"]),
@@ -103,8 +102,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
         raise Rejected(f"{name}: the decoder failed on this file") from error
     fits = is_possible(image) and header.dtype in DTYPES and header.format in FORMATS
     fits = fits and (header.block is None or min(header.block) > 0)
-    fits = fits and header.compression in COMPRESSIONS and 0 <= header.bits < 64
-    fits = fits and (header.quality is None or header.quality in QUALITIES)
+    fits = fits and is_coding(header.compression) and 0 <= header.bits < 64
     fits = fits and len(header.palette) % 4 == 0 and len(header.palette) <= 4 * PALETTE_MAX
     fits = fits and len(header.parts) in (0, header.stack.planes if header.stack else 0)
     if not fits or any(each.name not in TITLES for each in header.items):
@@ -140,6 +138,14 @@ def coding_from_json(wire: Any) -> JpegCoding | None:
     if not sizes or coding.subsampling not in ("444", "422", "420"):
         raise ValueError("no such compression")
     return coding
+
+
+def output_from_json(wire: Any) -> Output:
+    """Read how a result is written; the child only sends back what it was told."""
+    quality, compression, layout, subsampling, progressive, bytes_max = wire
+    texts = str(compression), str(layout), str(subsampling)
+    quality, bytes_max = (None if each is None else int(each) for each in (quality, bytes_max))
+    return Output(quality, *texts, bool(progressive), bytes_max)
 
 
 def stack_from_json(wire: Any) -> Stack:

@@ -23,6 +23,7 @@ from cluster_worker.imagefiles.codecs.header import (
 from cluster_worker.imagefiles.codecs.items import TITLES
 from cluster_worker.imagefiles.codecs.picking import copy_picked, unpicked
 from cluster_worker.imagefiles.codecs.zarr_store import is_zarr_folder
+from cluster_worker.imagefiles.fitting import write_within
 from cluster_worker.imagefiles.records import (
     FORMATS,
     WRITTEN,
@@ -224,11 +225,13 @@ def write(path: Path, image: Image, format: str, header: Header) -> tuple[str, .
     described = header.image._replace(shape=image.shape, dtype=str(image.dtype))
     check_result(header.name, described, format)
     header, lost = holdable(header, format)
-    write_file = FORMATS[format].write
-    if write_file is None:
-        raise Rejected(f"{header.name}: {unwritten(FORMATS[format])}")
+    form = FORMATS[format]
+    if form.write is None:
+        raise Rejected(f"{header.name}: {unwritten(form)}")
     with reject_memory_errors(header.name):
-        return lost + write_file(path, image, header)
+        if header.output.bytes_max is not None:
+            return lost + write_within(path, image, form, header, header.output.bytes_max)
+        return lost + form.write(path, image, header)
 
 
 def holdable(header: Header, format: str) -> tuple[Header, tuple[str, ...]]:

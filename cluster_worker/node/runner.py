@@ -16,6 +16,7 @@ from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
 from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
+from cluster_worker.imagefiles.output import Output
 from cluster_worker.log import event
 from cluster_worker.node.charges import Charges, input_pixels, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
@@ -293,7 +294,7 @@ class Runner:
                     batch.metadata,
                     inputs,
                     choice,
-                    batch.quality,
+                    Output(batch.quality, **batch.write),
                     batch.across,
                 )
                 place = source, header, batch.steps, batch.format, spool

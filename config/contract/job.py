@@ -72,11 +72,12 @@ UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "runnin
 
 # Versions of messages. A worker hands back the message of a job that it cannot do, for a newer one:
 # 1 is a chain of steps that gives one image; 2 is a recipe whose steps name images, keep them or
-# give tables; 3 has options that say how a file is read.
+# give tables; 3 has options that say how a file is read; 4 has options that say how it is written.
 CHAIN_VERSION = 1
 RECIPE_VERSION = 2
 READING_VERSION = 3
-VERSION_MAX = READING_VERSION
+WRITING_VERSION = 4
+VERSION_MAX = WRITING_VERSION
 
 # Attributes that a job loses when it begins anew; it keeps the attempt, which is its fence.
 AFRESH: Mapping[str, Any] = {
@@ -330,6 +331,8 @@ class Batch:
     version: int = CHAIN_VERSION
     # How files are read, by the options of `config.contract.reading`; as they say without any.
     read: Mapping[str, Any] = field(default_factory=dict)
+    # How results are written, by the options of `config.contract.writing`.
+    write: Mapping[str, Any] = field(default_factory=dict)
     # Whether statistics of a stack are of each plane, or of all of them.
     across: Literal["plane", "stack"] = "plane"
 
@@ -354,6 +357,7 @@ class Batch:
             inputs=tuple(InputFile(**each) for each in json.loads(item.get("inputs", "[]"))),
             version=int(item.get("version", CHAIN_VERSION)),
             read=json.loads(item.get("read", "{}")),
+            write=json.loads(item.get("write", "{}")),
             across=item.get("across", "plane"),
         )
 
@@ -365,6 +369,7 @@ class Batch:
             "steps": json.dumps([dict(step) for step in self.steps]),
             "inputs": json.dumps([asdict(each) for each in self.inputs]),
             "read": json.dumps(dict(self.read)),
+            "write": json.dumps(dict(self.write)),
             "due_shard": resources.due_shard(self.batch),
             "ttl": time_to_live(self.kept_until),
         }

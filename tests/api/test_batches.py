@@ -4,7 +4,7 @@ import pytest
 from chalicelib import batch_view
 from chalicelib import services as services_module
 
-from config.contract.job import READING_VERSION
+from config.contract.job import READING_VERSION, WRITING_VERSION
 from config.contract.table_access import Lost, TableAccess
 
 KEY = "0123456789abcdef" * 2
@@ -74,6 +74,46 @@ def test_a_batch_may_say_how_its_files_are_read(api):
     batch, _ = api.batch()
     found = api.get(f"/batches/{batch}")[1]
     assert (found["read"], found["across"]) == ({}, "plane")
+
+
+def test_a_batch_may_say_how_its_results_are_written(api):
+    write = {"compression": "jpeg", "layout": "cog", "subsampling": "420"}
+    body = {"steps": STEPS, "images": images("a.png"), "format": "tiff", "quality": 80}
+    _, made = api.post("/batches", body | {"write": write})
+    found = api.get(f"/batches/{made['batch']}")[1]
+    assert (found["write"], found["quality"]) == (write, 80)
+    # A worker that knows no such options hands the message back.
+    assert api.row(made["batch"], made["jobs"][0]["job"]).version == WRITING_VERSION
+    body = {"steps": STEPS, "images": images("a.png"), "write": {"bytes_max": 90_000.0}}
+    _, made = api.post("/batches", body)
+    assert api.get(f"/batches/{made['batch']}")[1]["write"] == {"bytes_max": 90_000}
+    batch, _ = api.batch()
+    assert api.get(f"/batches/{batch}")[1]["write"] == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "said", "pointer"),
+    [
+        (
+            {"format": "png", "write": {"layout": "cog"}},
+            "write.layout: is for tiff, and results are png; leave it out",
+            "/write/layout",
+        ),
+        (
+            {"format": "jpeg", "quality": 80, "write": {"bytes_max": 9000}},
+            "write.bytes_max: searches the quality, and quality is 80; leave one of them out",
+            "/write/bytes_max",
+        ),
+        (
+            {"write": {"compression": "zip"}},
+            'write.compression: must be one of none, deflate, lzw, zstd, jpeg, g4, got "zip"',
+            "/write/compression",
+        ),
+    ],
+)
+def test_options_of_writing_that_cannot_be_are_refused(api, body, said, pointer):
+    status, problem = api.post("/batches", {"steps": STEPS, "images": images("a.png"), **body})
+    assert (status, problem["detail"], problem["pointer"]) == (422, said, pointer)
 
 
 def test_two_images_may_have_one_name(api):

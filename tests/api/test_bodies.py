@@ -44,7 +44,7 @@ def refusal(bodies, body):
         (
             {"x": 1},
             'the body: has no member "x"; it has steps, format, depth, metadata, quality, read, '
-            "across, inputs, images",
+            "write, across, inputs, images",
             "",
         ),
         (

@@ -30,8 +30,10 @@ def test_a_batch_survives_the_table():
     batch = dataclasses.replace(batch, inputs=(flat,), version=2)
     assert Batch.from_item(batch.to_item()) == batch
     assert Batch.from_item(dataclasses.replace(batch, quality=70).to_item()).quality == 70
+    write = {"layout": "cog", "bytes_max": 9000}
+    assert Batch.from_item(dataclasses.replace(batch, write=write).to_item()).write == write
     older = batch.to_item()
-    del older["quality"]
+    del older["quality"], older["write"]
     assert Batch.from_item(older) == batch
 
 

@@ -32,6 +32,7 @@ from cluster_worker.imagefiles.codecs.pillow import (
     resolution_of,
     result_exif,
 )
+from cluster_worker.imagefiles.output import FULL_COLOUR
 from cluster_worker.pixels.header import header_of
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
@@ -127,8 +128,8 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     picture.save(
         path,
         "AVIF",
-        quality=header.quality or QUALITY,
-        subsampling="4:4:4",
+        quality=header.output.quality or QUALITY,
+        subsampling=":".join(header.output.subsampling or FULL_COLOUR),
         speed=SPEED,
         **{name: value for name, value in more.items() if value},
     )

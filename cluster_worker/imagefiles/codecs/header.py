@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.imagefiles.codecs.items import Items
+from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.stack import Stack
 
@@ -37,12 +38,6 @@ DTYPES: tuple[str, ...] = (
     "int64",
 )
 DTYPES += ("float16", "float32", "float64")
-
-# Compressions that a result takes over from the original; "" is the usual one of the format.
-COMPRESSIONS = ("", "zstd")
-
-# Qualities of results in formats with loss: from the smallest file to the closest one.
-QUALITIES = range(1, 101)
 
 # Profiles of cameras and printers have 0.5 to 3 MB.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
@@ -121,7 +116,7 @@ class Header:
         (rows, columns) of the pieces that can be decoded one by one; (1, columns) if single rows
         can. None if the file cannot be read by windows.
     compression : str
-        One of `COMPRESSIONS`; a result in the same format is compressed in the same way.
+        As in `output.coding`; a result in the same format is compressed in the same way.
     palette : bytes
         Red, green, blue and alpha of each index; empty if the file has no palette of 8 bits.
     bits : int
@@ -130,8 +125,8 @@ class Header:
         What else the file carries.
     jpeg : JpegCoding or None
         How it was compressed, if it is a JPEG.
-    quality : int or None
-        Of a result in a format with loss, one of `QUALITIES`; None for the usual one.
+    output : Output
+        How a result is written.
     stack : Stack or None
         The planes of a file that has several; `image` is the first of them. None if the header is
         of one plane.
@@ -159,7 +154,7 @@ class Header:
     bits: int = 0
     items: Items = ()
     jpeg: JpegCoding | None = None
-    quality: int | None = None
+    output: Output = USUAL
     stack: Stack | None = None
     plane: int = 0
     picked: Picked | None = None

@@ -266,6 +266,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     options = {"icc_profile": profile or None, **density_options(header.resolution)}
     coding = coding_for(header, picture)
     more, lost = carried(header, image.shape, density_is_rounded(header.resolution))
+    if header.output.progressive:
+        content = by_pillow(picture, coding, options | {"progressive": True})
+        path.write_bytes(with_segments(content, more))
+        return notes + dropped + lost
     down, across = (BLOCK * each for each in SHARED[coding.subsampling])
     blocks = -(-picture.shape[1] // across)
     rows = max(1, BAND_PIXELS // (blocks * across * down)) * down
@@ -282,10 +286,12 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
 
 
 def coding_for(header: Header, picture: Image) -> JpegCoding:
-    """Return how to compress a result; colours are subsampled as those of the original."""
+    """Return how to compress a result; by default as the original, if that was a JPEG."""
     coding = header.jpeg or JpegCoding(tables_of(QUALITY), FULL_COLOUR)
-    if header.quality is not None:
-        coding = JpegCoding(tables_of(header.quality), coding.subsampling)
+    if header.output.quality is not None:
+        coding = JpegCoding(tables_of(header.output.quality), coding.subsampling)
+    if header.output.subsampling:
+        coding = JpegCoding(coding.tables, header.output.subsampling)
     if picture.ndim == 2:
         return JpegCoding(coding.tables[:1], FULL_COLOUR)
     return coding
@@ -358,9 +364,14 @@ def head(
     scan = offsets[SCAN]
     restarts = RESTART_INTERVAL.pack(b"\xff\xdd", 4, interval) if interval else b""
     end = scan + LENGTH.unpack_from(content, scan)[0]
+    before = with_segments(bytes(content[: scan - 2]), more)
+    return before + restarts + bytes(content[scan - 2 : end])
+
+
+def with_segments(content: bytes, more: bytes) -> bytes:
+    """Return a JPEG with further segments behind its first one."""
     first = 4 + LENGTH.unpack_from(content, 4)[0]
-    body = bytes(content[first : scan - 2])
-    return bytes(content[:first]) + more + body + restarts + bytes(content[scan - 2 : end])
+    return content[:first] + more + content[first:]
 
 
 def density_is_rounded(resolution: tuple[float, float] | None) -> bool:

@@ -14,6 +14,8 @@ METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "um": 1e-6, "nm": 1e-9,
 METRES |= {"Å": 1e-10, "in": 0.0254}
 UNIT = "µm"
 
+SCHEMA = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+
 # Names of dtypes.
 TYPES = {"bool": "bit", "float32": "float", "float64": "double"}
 TYPES |= {each: each for each in ("uint8", "uint16", "uint32", "int8", "int16", "int32")}
@@ -81,6 +83,12 @@ def length_of(pixels: ET.Element, attribute: str) -> float | None:
     except (KeyError, ValueError):
         return None
     return length if length > 0 else None
+
+
+def plain() -> bytes:
+    """Return OME-XML that says nothing yet; `updated` completes it."""
+    pixels = '<Pixels ID="Pixels:0" DimensionOrder="XYZCT"/>'
+    return f'<OME xmlns="{SCHEMA}"><Image ID="Image:0">{pixels}</Image></OME>'.encode()
 
 
 def updated(xml: bytes, image: ImageHeader, stack: Stack | None = None, *, moved: bool) -> bytes:
@@ -211,6 +219,8 @@ def set_channels(
             channels = [
                 ET.Element(space + "Channel", {"ID": f"Channel:0:{k}"}) for k in range(count)
             ]
+            for each, name in zip(channels, names if len(names) == count else (), strict=False):
+                each.set("Name", name)
         pixels[:0] = channels
     for each in channels:
         if int(each.get("SamplesPerPixel", "1")) != samples:

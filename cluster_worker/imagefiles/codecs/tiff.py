@@ -1,14 +1,13 @@
 """TIFF of one page or many, in all the kinds that tifffile and imagecodecs decode."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 from PIL.TiffImagePlugin import TiffImageFile
-from tifffile import TiffPage, TiffWriter
+from tifffile import TiffPage
 
 from cluster_worker.imagefiles.codecs import ome
 from cluster_worker.imagefiles.codecs.colour_spaces import cmyk_note
@@ -16,29 +15,20 @@ from cluster_worker.imagefiles.codecs.header import (
     Format,
     Header,
     Image,
-    Piece,
     as_stored,
-    narrowed,
     palette_of,
     upright_shape,
     valid_orientation,
     valid_profile,
-    without_channels,
 )
 from cluster_worker.imagefiles.codecs.items import first_of
 from cluster_worker.imagefiles.codecs.threads import THREADS
 from cluster_worker.imagefiles.codecs.tiff_colours import palette_colours, to_pixels, white_of
 from cluster_worker.imagefiles.codecs.tiff_items import (
     CARRIES,
-    LEVEL,
-    ZSTD,
-    append_directories,
-    exif_texts,
     items_of,
-    write_options,
 )
 from cluster_worker.imagefiles.codecs.tiff_page import (
-    BITS,
     ORIENTATION,
     ZSTD_NUMBER,
     Samples,
@@ -59,24 +49,14 @@ from cluster_worker.imagefiles.codecs.tiff_stack import (
     planes_of,
     scanned_size,
 )
-from cluster_worker.imagefiles.codecs.tiff_windows import (
-    CLASSIC_BYTES_MAX,
-    StoredPieces,
-    assemble,
-    encode_tiles,
-    has_predictor,
-    read_window,
-    write_tiles,
-)
+from cluster_worker.imagefiles.codecs.tiff_tiles import encode_tiles
+from cluster_worker.imagefiles.codecs.tiff_windows import StoredPieces, read_window
+from cluster_worker.imagefiles.codecs.tiff_writing import TiffStack, assemble, write
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.pixels.stack import Stack
 from cluster_worker.pixels.tiling import Span
 
-STRIP_BYTES = 1 << 20
-# Bytes of a page besides its pixels, at most in most files.
-PAGE_BYTES = 4096
-# Items that only the first page of a file has.
-OF_THE_FILE = ("exif", "ome", "imagej")
+# Compressions that a result takes over, by their numbers: those of faxes become G4.
+KEPT = {ZSTD_NUMBER: "zstd", 2: "g4", 3: "g4", 4: "g4"}
 INCH_METRES = 0.0254
 
 SPARE = "a strip of the file is longer than its pixels, or was damaged behind them"
@@ -145,7 +125,7 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
             resolution=resolution,
             notes=notes + dropped + lost,
             block=block_of(page, samples.conversion) if orientation == 1 else None,
-            compression=ZSTD if page.compression == ZSTD_NUMBER else "",
+            compression=KEPT.get(page.compression, ""),
             palette=palette_of(palette_colours(page)) if indexed else b"",
             bits=0 if samples.conversion == "palette" else samples.bits,
             items=items,
@@ -251,136 +231,6 @@ def check_shape(page: TiffPage, header: Header) -> None:
     rows, columns = as_stored(np.empty(header.shape[:2], bool), header.orientation).shape
     if (page.imagelength, page.imagewidth) != (rows, columns):
         raise ValueError(f"the header is of {header.shape}, the page of {page.shape}")
-
-
-def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a TIFF of one page."""
-    with TiffWriter(path) as writer:
-        notes, shape = write_page(writer, image, header)
-    append_directories(path, header, shape)
-    return notes
-
-
-def write_page(
-    writer: TiffWriter,
-    image: Image,
-    header: Header,
-    stack: Stack | None = None,
-    *,
-    alone: bool = True,
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Write a page in strips, in the image's own bit depth.
-
-    The strips are compressed by zstd if the original was, else by deflate, which every program
-    reads. Integers are stored as differences along the row. Labels are written in 16 bits if the
-    largest fits.
-
-    Parameters
-    ----------
-    writer : TiffWriter
-        Of the file.
-    image, header : ndarray, Header
-        The page, and what it carries.
-    stack : Stack, optional
-        What the pages of the file are, if this is the first of several.
-    alone : bool
-        Whether the file has one page.
-
-    Returns
-    -------
-    tuple of str, tuple of int
-        Notes on what was not kept, and the shape of the page.
-    """
-    is_labels = header.image.kind == "labels"
-    image = without_channels(image)
-    # All pages of a stack have one dtype, whatever the values in each are.
-    image = narrowed(image) if is_labels and alone else image
-    header = replace(header, items=header.items + exif_texts(header))
-    described = replace_shape(header.image, image)
-    options, notes = write_options(described, header, stack)
-    bits = header.bits if alone and fits_bits(image, header.bits) else 0
-    if bits:
-        # Samples that end within a byte are not compressed: tifffile packs them itself.
-        options |= {"bitspersample": bits, "compression": None}
-    elif image.dtype != bool:
-        options["compressionargs"] = {"level": LEVEL}
-    if header.bits > 1 and not bits and image.dtype.kind == "u":
-        wide = 8 * image.dtype.itemsize
-        why = f": the values do not fit into {header.bits}" if alone else f", not {header.bits}"
-        notes += (f"written with {wide} bits a sample{why}",)
-    writer.write(
-        np.ascontiguousarray(image),
-        predictor=has_predictor(image.dtype.name) and not bits and not header.is_indexed,
-        rowsperstrip=max(1, STRIP_BYTES // max(1, image.nbytes // image.shape[0])),
-        maxworkers=THREADS,
-        **options,
-    )
-    return notes, image.shape
-
-
-def replace_shape(described: ImageHeader, image: Image) -> ImageHeader:
-    """Return the header of a result as it is written."""
-    axes = "yx" if image.ndim == 2 else "yxs"
-    return described._replace(shape=image.shape, dtype=image.dtype.name, axes=axes)
-
-
-def fits_bits(image: Image, bits: int) -> bool:
-    """Return whether an image can be stored with this number of bits, which is more than 1.
-
-    Its values must fit, and its dtype must be the one that such samples are decoded to.
-    """
-    known = bits in BITS.get(image.dtype.name, ())
-    return bits > 1 and known and image.dtype.kind == "u" and int(image.max(initial=0)) < 1 << bits
-
-
-class TiffStack:
-    """Writes a TIFF of several pages, which stays open until the last one is written.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    stack : Stack
-        What the pages are.
-    header : Header
-        Of the first page; its size decides whether the file gets offsets of 64 bits.
-    """
-
-    def __init__(self, path: Path, stack: Stack, header: Header) -> None:
-        self.path, self.stack, self.first = path, stack, header
-        self.shape: tuple[int, ...] = ()
-        size = stack.planes * (header.pixels_bytes + PAGE_BYTES)
-        self.writer = TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX)
-
-    def add(self, image: Image, header: Header) -> tuple[str, ...]:
-        """Write the next page in strips."""
-        notes, shape = write_page(self.writer, image, *self.next(header), alone=False)
-        self.shape = self.shape or shape
-        return notes
-
-    def add_tiles(
-        self, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
-    ) -> tuple[str, ...]:
-        """Write the next page from encoded tiles."""
-        header, stack = self.next(header)
-        self.shape = self.shape or tuple(shape)
-        return write_tiles(self.writer, pieces, shape, dtype, header, stack)
-
-    def next(self, header: Header) -> tuple[Header, Stack | None]:
-        """Return what the next page carries: the first one also describes the stack.
-
-        EXIF data lies behind a complete file, so that only one page can have it.
-        """
-        if not self.shape:
-            self.first = header
-            return header, self.stack
-        items = tuple(each for each in header.items if each.name not in OF_THE_FILE)
-        return replace(header, items=items), None
-
-    def close(self) -> None:
-        """Complete the file."""
-        self.writer.close()
-        append_directories(self.path, self.first, self.shape)
 
 
 PIL.Image.MAX_IMAGE_PIXELS = None

@@ -5,6 +5,7 @@ import mmap
 import re
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from cluster_worker.imagefiles.codecs.ifd import (
 )
 from cluster_worker.imagefiles.codecs.items import (
     TEXT_TAGS,
+    TITLES,
     Item,
     Items,
     first_of,
@@ -72,10 +74,9 @@ CARRIES = frozenset(
     )
 )
 
-# Level 1 of deflate is four times as fast as the usual 6, and with differences the file is hardly
-# larger. Level 1 of zstd takes three quarters of the time of deflate.
-DEFLATE, ZSTD = "adobe_deflate", "zstd"
-LEVEL = 1
+# Options of tifffile that say how pixels are stored, which hold for smaller copies as well.
+OF_PIXELS = {"tile", "dtype", "predictor", "compression", "photometric", "subsampling"}
+OF_PIXELS |= {"planarconfig", "extrasamples", "colormap", "metadata", "software"}
 
 # Lines of ImageJ's description that say what a stack is, and which values it shows.
 STACK_LINES = re.compile(r"^(images|channels|slices|frames|hyperstack|mode|loop)=.*\n?", re.M)
@@ -166,6 +167,8 @@ def write_options(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return tifffile's options for a result, and notes on what was dropped.
 
+    How its pixels are compressed is not among them.
+
     Parameters
     ----------
     image : ImageHeader
@@ -176,9 +179,10 @@ def write_options(
         What the pages of the file are, if the result is the first of several.
     """
     profile, notes = fitting_profile(image.shape, header)
+    header, lost = with_ome(header)
+    notes += lost
     extra = image.colours - (3 if image.is_rgb else 1)
     options: dict[str, Any] = {
-        "compression": header.compression or DEFLATE,
         "photometric": "rgb" if image.is_rgb else "minisblack",
         "planarconfig": "contig" if len(image.shape) == 3 else None,
         "iccprofile": profile or None,
@@ -198,6 +202,32 @@ def write_options(
     if described_by:
         options["description"] = described_by
     return options | {"extratags": tags}, notes + lost
+
+
+def smaller_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of a page's options that hold for its smaller copies, and its nodata tag."""
+    found = {name: each for name, each in options.items() if name in OF_PIXELS}
+    return found | {"extratags": [each for each in options["extratags"] if each[0] == NODATA]}
+
+
+def with_ome(header: Header) -> tuple[Header, tuple[str, ...]]:
+    """Return a header with OME-XML if its file becomes an OME-TIFF, and notes on what goes.
+
+    A file has one description.
+    """
+    if header.output.layout != "ome":
+        return header, ()
+    kept, notes = [], []
+    for each in header.items:
+        if each.name == "imagej":
+            notes.append(f"{TITLES['imagej']} dropped: OME-XML stands in its place")
+        elif (each.name, each.key) == ("text", "Description"):
+            notes.append("description dropped: OME-XML stands in its place")
+        else:
+            kept.append(each)
+    if not any(each.name == "ome" for each in kept):
+        kept.append(Item("ome", "", ome.plain()))
+    return replace(header, items=tuple(kept)), tuple(notes)
 
 
 def tags_of(
@@ -223,7 +253,8 @@ def tags_of(
             tags.append((GDAL, 2, len(value), value, True))
         elif each.name == "ome":
             try:
-                description = ome.updated(each.value, image, stack, moved=each.key == "moved")
+                sized = image._replace(pixel_size=image.pixel_size or size_of(header.resolution))
+                description = ome.updated(each.value, sized, stack, moved=each.key == "moved")
             except ValueError as error:
                 notes += (f"OME metadata dropped: {error}",)
         elif each.name == "imagej":
@@ -236,6 +267,11 @@ def tags_of(
         tags.append((NODATA, 2, len(value), value, True))
     tags += [(STAND_INS[code], LONG, 1, 0, True) for code in exif_directories(header)]
     return tags, description, notes
+
+
+def size_of(resolution: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return (height, width) of a pixel in metres, of pixels per inch along (columns, rows)."""
+    return (INCH_METRES / resolution[1], INCH_METRES / resolution[0]) if resolution else None
 
 
 def shaped_description(image: ImageHeader, stack: Stack) -> bytes:

@@ -1,28 +1,19 @@
-"""TIFF files of images larger than memory: read window by window, and written tile by tile."""
+"""TIFF files of images larger than memory, read window by window."""
 
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from functools import lru_cache, partial
-from itertools import groupby, product
-from operator import itemgetter
+from itertools import product
 from pathlib import Path
 
 import numpy as np
-from imagecodecs import deflate_encode, delta_encode, packints_decode, zstd_encode
-from tifffile import TiffPage, TiffWriter
+from imagecodecs import packints_decode
+from tifffile import TiffPage
 
-from cluster_worker.imagefiles.codecs.header import TILE, ByteRange, Header, Image, Piece
+from cluster_worker.imagefiles.codecs.header import Header, Image
 from cluster_worker.imagefiles.codecs.threads import in_threads
 from cluster_worker.imagefiles.codecs.tiff_colours import to_pixels
-from cluster_worker.imagefiles.codecs.tiff_items import (
-    LEVEL,
-    ZSTD,
-    append_directories,
-    exif_texts,
-    write_options,
-)
 from cluster_worker.imagefiles.codecs.tiff_page import (
     DEFLATES,
     JPEGS,
@@ -32,7 +23,6 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     samples_of,
 )
 from cluster_worker.imagefiles.codecs.tiff_stack import open_tiff, page_of
-from cluster_worker.pixels.stack import Stack
 from cluster_worker.pixels.tiling import Span
 
 # Decoded pieces kept for the next window: windows overlap by their halos, and strips are wider than
@@ -40,9 +30,6 @@ from cluster_worker.pixels.tiling import Span
 KEPT_BYTES_MAX = 16 << 20
 # Samples smaller than a byte that are unpacked at a time.
 UNPACKED_BYTES = 4 << 20
-
-# Bytes of pixels in a classic TIFF, whose offsets have 32 bits; the rest is for its tags.
-CLASSIC_BYTES_MAX = (1 << 32) - (1 << 26)
 
 
 def read_window(
@@ -295,151 +282,3 @@ def shortened(content: bytes, nbytes: int) -> bytes:
     """Return a deflated piece without what follows its `nbytes`; libdeflate refuses such pieces."""
     stream = zlib.decompressobj()
     return zlib.compress(stream.decompress(content, nbytes), 0)
-
-
-def encode_tiles(spool: Path, image: Image, compression: str) -> list[ByteRange]:
-    """Cut a block of an image into tiles, compress each tile, and append it to a file.
-
-    Parameters
-    ----------
-    spool : Path
-        Made if it does not exist; only one process may append to it at a time.
-    image : ndarray
-        (rows, columns) or (rows, columns, channels): a block that begins and ends at multiples of
-        `TILE` in the whole image, or ends at the image's border, where zeros fill up its tiles.
-    compression : str
-        As in the header of the original.
-
-    Returns
-    -------
-    list of (int, int)
-        Offset and length in bytes of each tile, in row order.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    """
-    layered = image if image.ndim == 3 else image[..., np.newaxis]
-    rows, columns, channels = layered.shape
-    corners = product(range(0, rows, TILE), range(0, columns, TILE))
-    ranges: list[ByteRange] = []
-    with spool.open("ab") as opened:
-        nbytes = TILE * TILE * channels * layered.itemsize
-        for encoded in in_threads(partial(encoded_tile, layered, compression), corners, nbytes):
-            ranges.append((opened.tell(), len(encoded)))
-            opened.write(encoded)
-    return ranges
-
-
-def has_predictor(dtype: str) -> bool:
-    """Return whether samples are stored as differences: whole numbers of up to 32 bits are."""
-    return np.dtype(dtype).kind in "iu" and np.dtype(dtype).itemsize <= 4
-
-
-def encoded_tile(image: Image, compression: str, corner: tuple[int, int]) -> bytes:
-    """Compress one tile: integers as differences along the row, masks as packed bits."""
-    top, left = corner
-    pixels = image[top : top + TILE, left : left + TILE]
-    tile = np.zeros((TILE, TILE, image.shape[2]), image.dtype)
-    tile[: pixels.shape[0], : pixels.shape[1]] = pixels
-    if tile.dtype == bool:
-        tile = np.packbits(tile.reshape(TILE, -1), axis=1)
-    elif has_predictor(tile.dtype.name):
-        tile = delta_encode(tile, axis=1)
-    encode = zstd_encode if compression == ZSTD else deflate_encode
-    encoded: bytes = encode(tile, LEVEL)
-    return encoded
-
-
-def assemble(
-    path: Path, pieces: Sequence[Piece], shape: Sequence[int], dtype: str, header: Header
-) -> tuple[str, ...]:
-    """Write a TIFF from tiles that `encode_tiles` has compressed; labels stay uint32.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    pieces : sequence of (Path, int, int)
-        File, offset and length in bytes of each tile of the whole image, in row order.
-    shape : sequence of int
-        (rows, columns) or (rows, columns, channels) of the image.
-    dtype : str
-        Of the tiles.
-    header : Header
-        Of the original, for its colour profile, resolution and compression.
-
-    Returns
-    -------
-    tuple of str
-        What could not be kept, one sentence each.
-
-    Raises
-    ------
-    ValueError
-        If there are more or fewer tiles than the image has.
-    EOFError
-        If a file of tiles ends before a tile does.
-    OSError
-        If a file cannot be read or written.
-    """
-    size = sum(nbytes for _, _, nbytes in pieces)
-    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
-        notes = write_tiles(writer, pieces, shape, dtype, header)
-    append_directories(path, header, shape)
-    return notes
-
-
-def write_tiles(
-    writer: TiffWriter,
-    pieces: Sequence[Piece],
-    shape: Sequence[int],
-    dtype: str,
-    header: Header,
-    stack: Stack | None = None,
-) -> tuple[str, ...]:
-    """Write a page from encoded tiles; `stack` says what all pages are, if it is the first of many.
-
-    Raises
-    ------
-    ValueError, EOFError, OSError
-        As for `assemble`.
-    """
-    shape = tuple(shape[:2]) if tuple(shape[2:]) == (1,) else tuple(shape)
-    count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
-    if len(pieces) != count:
-        raise ValueError(f"pieces: an image of {shape} has {count} tiles, got {len(pieces)}")
-    header = replace(header, items=header.items + exif_texts(header))
-    axes = "yx" if len(shape) == 2 else "yxs"
-    image = header.image._replace(shape=shape, dtype=dtype, axes=axes)
-    options, notes = write_options(image, header, stack)
-    if header.bits > 1:
-        notes += (f"written with {8 * np.dtype(dtype).itemsize} bits a sample, not {header.bits}",)
-    writer.write(
-        encoded_pieces(pieces),
-        shape=shape,
-        dtype=dtype,
-        tile=(TILE, TILE),
-        predictor=has_predictor(dtype),
-        **options,
-    )
-    return notes
-
-
-def encoded_pieces(pieces: Sequence[Piece]) -> Iterator[bytes]:
-    """Read encoded tiles one after the other.
-
-    Raises
-    ------
-    EOFError
-        If a file ends before one of its tiles does.
-    """
-    for spool, run in groupby(pieces, key=itemgetter(0)):
-        with spool.open("rb") as opened:
-            for _, offset, nbytes in run:
-                opened.seek(offset)
-                encoded = opened.read(nbytes)
-                if len(encoded) < nbytes:
-                    raise EOFError(f"{spool.name} ends before the tile at {offset}")
-                yield encoded

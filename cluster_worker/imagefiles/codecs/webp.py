@@ -237,9 +237,10 @@ def picture_of(image: Image, header: Header) -> PIL.Image.Image:
 def compression_of(header: Header) -> dict[str, Any]:
     """Return Pillow's options for a result; loss would blur a mask, whatever quality is chosen."""
     # Also keep the colours of transparent pixels.
-    if header.quality is None or header.image.kind in ("mask", "labels"):
+    quality = header.output.quality
+    if quality is None or header.image.kind in ("mask", "labels"):
         return {"exact": True, "lossless": True, "method": METHOD, "quality": EFFORT}
-    return {"exact": True, "method": LOSSY_METHOD, "quality": header.quality}
+    return {"exact": True, "method": LOSSY_METHOD, "quality": quality}
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:

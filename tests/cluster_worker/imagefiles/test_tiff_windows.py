@@ -11,7 +11,7 @@ from PIL import Image
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
-from cluster_worker.imagefiles.codecs import tiff_windows
+from cluster_worker.imagefiles.codecs import tiff_windows, tiff_writing
 from cluster_worker.imagefiles.formats import TILE, Header
 from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import picture
@@ -372,7 +372,7 @@ def test_a_result_of_more_than_four_gigabytes_is_a_bigtiff(tmp_path, monkeypatch
     header = Header("cat.tif", "tiff", header_of(image.shape, "uint8"))
     path, _ = tiled(tmp_path, image, header)
     assert path.read_bytes()[2] == 42
-    monkeypatch.setattr(tiff_windows, "CLASSIC_BYTES_MAX", 1000)
+    monkeypatch.setattr(tiff_writing, "CLASSIC_BYTES_MAX", 1000)
     path, _ = tiled(tmp_path, image, header)
     assert path.read_bytes()[2] == 43
     np.testing.assert_array_equal(whole(path)[1], image)

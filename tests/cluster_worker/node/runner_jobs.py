@@ -17,7 +17,7 @@ DEEP = np.tile(data.camera(), (1, 9))[:300]
 SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
 
 
-def put(runner, s3, image, steps, format="same", lane="interactive", inputs=()):
+def put(runner, s3, image, steps, format="same", lane="interactive", inputs=(), write=None):
     """Store a TIFF and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
@@ -26,7 +26,7 @@ def put(runner, s3, image, steps, format="same", lane="interactive", inputs=()):
     key = resources.upload_key(batch_id, JOB)
     bucket = runner.settings.uploads_bucket
     etag = s3.put_object(Bucket=bucket, Key=key, Body=buffer.getvalue())["ETag"]
-    batch = Batch(batch_id, tuple(steps), format, 0, KEPT, inputs=inputs)
+    batch = Batch(batch_id, tuple(steps), format, 0, KEPT, inputs=inputs, write=write or {})
     size = len(buffer.getvalue())
     kind = "image/tiff"
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)

@@ -61,6 +61,22 @@ def test_a_stack_ends_at_the_plane_whose_table_is_one_too_many(runner, s3, monke
     assert seen == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("memory", [256 << 20, 0], ids=["held", "streamed"])
+def test_a_result_is_written_as_its_batch_says(runner, s3, monkeypatch, memory):
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", memory)
+    steps = recipe.check([{"operation": "flip"}], catalogue(), 20)
+    write = {"layout": "cog", "compression": "zstd"}
+    message = put(runner, s3, SIXTEEN_BITS, steps, "tiff", write=write)
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert row.state == "succeeded", row.reason
+    with tifffile.TiffFile(io.BytesIO(stored(runner, s3, row.result_key))) as file:
+        page = file.pages.first
+        assert (page.compression.name, page.is_tiled, page.offset) == ("ZSTD", True, 8)
+        assert len(file.pages) == 1 + (max(SIXTEEN_BITS.shape) > 256)
+        np.testing.assert_array_equal(page.asarray(), SIXTEEN_BITS[:, ::-1])
+
+
 @pytest.mark.parametrize("memory", [256 << 20, 1 << 16], ids=["held", "streamed"])
 def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     runner, s3, monkeypatch, memory
