@@ -36,6 +36,12 @@ def add_choice(command: argparse.ArgumentParser) -> None:
         "spread to compute with such pixels as scikit-image does; write a "
         "negative one with =, as --nodata=-3.4e+38",
     )
+    choosing.add_argument(
+        "--incomplete",
+        action="store_true",
+        help="read a JPEG, PNG or TIFF that ends within its pixels as far as it goes; what is "
+        "missing gets the value of pixels without data, or 0",
+    )
 
 
 def add_across(command: argparse.ArgumentParser) -> None:
@@ -59,4 +65,4 @@ def choice_of(options: argparse.Namespace) -> Choice:
     """
     value = nodata_of(options.nodata, "--nodata") if options.nodata else None
     given = options.page, options.t, options.z, options.channels
-    return Choice(*given, options.kind, value)
+    return Choice(*given, options.kind, value, options.incomplete)

@@ -203,7 +203,8 @@ def described(options: FolderOptions) -> dict[str, Any]:
     found = {name: getattr(options, name) for name in shown}
     planes = options.choice._asdict()
     # What is as the files say is left out, as in older journals; as text, NaN equals itself.
-    kind, nodata = planes.pop("kind"), planes.pop("nodata")
+    kind, nodata, incomplete = (planes.pop(each) for each in ("kind", "nodata", "incomplete"))
+    planes |= {"incomplete": True} if incomplete else {}
     planes |= {"kind": kind} if kind else {}
     planes |= {"nodata": str(nodata)} if nodata is not None else {}
     planes |= {"across": options.across} if options.across != "plane" else {}

@@ -37,8 +37,10 @@ def needs_memory(name: str, verb: str) -> str:
 
 
 @contextmanager
-def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
+def reject_codec_errors(name: str, form: Format, verb: str, more: str = "") -> Iterator[None]:
     """Turn every error of a codec into `Rejected`, and silence its warnings.
+
+    `more` is what else to do with a file that ends too early.
 
     Raises
     ------
@@ -54,14 +56,16 @@ def reject_codec_errors(name: str, form: Format, verb: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and is_shortage(error):
             raise
-        raise Rejected(codec_failure(error, name, form, verb)) from error
+        raise Rejected(codec_failure(error, name, form, verb, more)) from error
 
 
-def codec_failure(error: Exception, name: str, form: Format, verb: str) -> str:
-    """Return the sentence for an error of a codec."""
+def codec_failure(error: Exception, name: str, form: Format, verb: str, more: str = "") -> str:
+    """Return the sentence for an error of a codec; `more` is what else to do with a short file."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(words in text for words in NO_MEMORY):
         return needs_memory(name, verb)
     if isinstance(error, EOFError) or any(words in text for words in TOO_SHORT):
-        return f"{name}: the file ends too early; save or upload it again"
-    return f"{name}: the file is damaged and cannot be read as {form.title}"
+        return f"{name}: the file ends too early; save or upload it again{more}"
+    return (
+        f"{name}: the file is damaged and cannot be read as {form.title}; save or upload it again"
+    )

@@ -49,6 +49,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
         "plane": header.plane,
         "picked": header.picked,
         "parts": list(header.parts),
+        "incomplete": header.incomplete,
     }
 
 
@@ -97,6 +98,7 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
             plane=int(wire["plane"]),
             picked=picked_from_json(wire["picked"]),
             parts=tuple(str(each) for each in wire["parts"]),
+            incomplete=bool(wire["incomplete"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Rejected(f"{name}: the decoder failed on this file") from error

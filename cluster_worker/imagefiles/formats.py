@@ -96,11 +96,15 @@ def check_size(header: Header, pixels_max: int) -> None:
     """
     rows, columns = header.shape[:2]
     if min(rows, columns) < 1:
-        raise Rejected(f"{header.name}: has {rows} × {columns} pixels; an image has at least one")
+        raise Rejected(
+            f"{header.name}: has {rows} × {columns} pixels; an image has at least one, so save or "
+            "export it again"
+        )
     if rows * columns > pixels_max:
         raise Rejected(
             f"{header.name}: {rows} × {columns} = {megapixels(rows * columns)} megapixels; "
-            f"at most {megapixels(pixels_max)} megapixels are accepted"
+            f"at most {megapixels(pixels_max)} megapixels are accepted, so send a part of it or a "
+            "smaller copy"
         )
 
 
@@ -134,11 +138,35 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """
     check_out(out, header.shape, header.dtype)
     form = recognise(path, header.name)
-    with reject_codec_errors(header.name, form, "decode"):
+    with reject_codec_errors(header.name, form, "decode", way_out(form, header)):
         whole, target = unpicked(header, out)
-        notes = form.read_pixels(path, whole, target)
+        notes = read_whole(path, form, whole, target)
         copy_picked(header, target, out)
         return notes
+
+
+def way_out(form: Format, header: Header) -> str:
+    """Return what else to do with a file that ends within its pixels."""
+    able = form.read_incomplete is not None and not header.incomplete
+    return ", or read what is there by --incomplete" if able else ""
+
+
+def read_whole(path: Path, form: Format, header: Header, out: Image) -> tuple[str, ...]:
+    """Decode all channels of a file; of one that ends too early, what is there, if that is asked.
+
+    Raises
+    ------
+    Exception
+        Whatever the codec raises.
+    """
+    if not header.incomplete or form.read_incomplete is None:
+        return form.read_pixels(path, header, out)
+    try:
+        return form.read_pixels(path, header, out)
+    except (Rejected, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - codecs have errors of their own
+        return form.read_incomplete(path, header, out)
 
 
 def read_window(
@@ -178,7 +206,7 @@ def read_window(
     form = recognise(path, header.name)
     if form.read_window is None or header.block is None:
         raise ValueError(f"{header.name}: is not read by windows, as its header says")
-    with reject_codec_errors(header.name, form, "decode"):
+    with reject_codec_errors(header.name, form, "decode", way_out(form, header)):
         whole, target = unpicked(header, out)
         form.read_window(path, whole, top, bottom, left, right, target)
         copy_picked(header, target, out)

@@ -29,6 +29,9 @@ def as_told(header: Header, choice: Choice) -> Header:
     if image.spreads and old.nodata is not None:
         lost = f"{TITLES['nodata']} ({old.nodata:g})"
         notes = (*notes, f"{lost} dropped: it was computed with as any other")
+    if choice.incomplete:
+        # Windows are read of whole files only.
+        header = replace(header, incomplete=True, block=None)
     return header if image is old else replace(header, image=image, notes=notes)
 
 

@@ -81,6 +81,8 @@ class Choice(NamedTuple):
         What the image is: "picture", "intensity", "bands", "mask" or "labels".
     nodata : float or "spread" or None
         The value of pixels that hold no data; "spread" if they count as any others.
+    incomplete : bool
+        Whether a file that ends within its pixels is read as far as it goes.
     """
 
     page: str = ""
@@ -89,6 +91,7 @@ class Choice(NamedTuple):
     channels: str = ""
     kind: str = ""
     nodata: Nodata = None
+    incomplete: bool = False
 
 
 ALL = Choice()

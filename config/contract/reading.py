@@ -59,4 +59,9 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
         "description": "Value of pixels that hold no data, which then count for nothing; `nan`, or "
         "`spread` to compute with such pixels as scikit-image does.",
     },
+    "incomplete": {
+        "type": "boolean",
+        "description": "Whether a JPEG, PNG or TIFF that ends within its pixels is read as far as "
+        "it goes; what is missing gets the value of pixels without data, or 0.",
+    },
 }

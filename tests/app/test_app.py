@@ -110,7 +110,8 @@ BAD = {
     ),
     "an image of zeros": (
         ("huge.png", "image/png", pictures.zeros_of(60_000, 60_000)),
-        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted",
+        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted, "
+        "so send a part of it or a smaller copy",
     ),
 }
 

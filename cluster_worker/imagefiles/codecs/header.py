@@ -139,6 +139,8 @@ class Header:
         copies; the first one is read unless another is chosen. Empty for other files.
     is_told : bool
         Whether options of the request say what the image is, so that its steps do not.
+    incomplete : bool
+        Whether a file that ends within its pixels is read as far as it goes.
     """
 
     name: str
@@ -160,6 +162,7 @@ class Header:
     picked: Picked | None = None
     parts: tuple[str, ...] = ()
     is_told: bool = False
+    incomplete: bool = False
 
     @property
     def planes(self) -> int:
@@ -231,6 +234,9 @@ class Format:
     read_pixels : callable
         (path, header, out) to notes on faults that were tolerated: fills `out`, which has the
         header's shape and dtype.
+    read_incomplete : callable or None
+        As `read_pixels`, for a file that ends within its pixels: those that are missing get the
+        value of pixels without data, or 0. None if the format cannot be read so.
     write : callable or None
         (path, image, header) to notes on what was not kept. The header says what the image is and
         what it carries. None if the format is read only.
@@ -272,6 +278,7 @@ class Format:
     magic: re.Pattern[bytes]
     read_header: Callable[[Path, str], Header]
     read_pixels: Callable[[Path, Header, Image], tuple[str, ...]]
+    read_incomplete: Callable[[Path, Header, Image], tuple[str, ...]] | None = None
     write: Callable[[Path, Image, Header], tuple[str, ...]] | None = None
     read_window: Callable[[Path, Header, int, int, int, int, Image], None] | None = None
     encode_tiles: Callable[[Path, Image, str], list[ByteRange]] | None = None
@@ -324,6 +331,27 @@ def as_stored(upright: Image, orientation: int) -> Image:
     if orientation in (3, 4, 7, 8):
         upright = upright[::-1]
     return np.swapaxes(upright, 0, 1) if orientation >= 5 else upright
+
+
+def fill_rest(whole: Image, rows: Image, header: Header) -> str:
+    """Fill an image with its first rows, and the others with what stands for missing pixels.
+
+    Returns
+    -------
+    str
+        A note on how many rows are there.
+    """
+    whole[: len(rows)] = rows
+    whole[len(rows) :] = empty = missing_value(header)
+    return (
+        f"the file ends within its pixels: {len(rows)} of {len(whole)} rows are there, and the "
+        f"others are {empty:g}"
+    )
+
+
+def missing_value(header: Header) -> float:
+    """Return the value of pixels that an incomplete file lacks."""
+    return 0.0 if header.image.nodata is None else header.image.nodata
 
 
 def valid_orientation(value: Any) -> int:

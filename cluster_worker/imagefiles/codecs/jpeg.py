@@ -25,6 +25,7 @@ from cluster_worker.imagefiles.codecs.header import (
     Image,
     JpegCoding,
     as_stored,
+    fill_rest,
     fitting_profile,
     in_8_bits,
     upright_shape,
@@ -49,6 +50,7 @@ from cluster_worker.imagefiles.codecs.jpeg_segments import (
     LENGTH,
     PADS,
     PHOTOSHOP,
+    PROGRESSIVE,
     SCAN,
     XMP_START,
     Frame,
@@ -103,6 +105,7 @@ BAND_PIXELS = 1 << 20
 DENSITY_INCHES = {1: 1.0, 2: 1 / 2.54}
 DENSITY_MAX = 65_535
 
+COARSE = "the file ends within its pixels: all rows are there, but with less detail"
 NO_END = "the file has no end mark; all pixels are there"
 
 
@@ -217,6 +220,41 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     else:
         stored[...] = decode(bytes(content))
     return notes
+
+
+def read_incomplete(path: Path, header: Header, out: Image) -> tuple[str, ...]:
+    """Decode the rows that are there of a JPEG into `out`, and note how many they are.
+
+    A progressive file has coarse pixels in all rows once its first scan is complete.
+
+    Raises
+    ------
+    EOFError
+        If none are there.
+    """
+    content = bytes(content_of(path))
+    frame = frame_of(before_scan(content))
+    decode = decode_cmyk if frame.channels == CMYK else jpeg8_decode
+    content = content[:-1] if content.endswith(b"\xff") else content
+    scans = sum(marker == SCAN for marker, _ in segments(content))
+    first, *others = (decode(content + pad + b"\xff" + END) for pad in PADS)
+    whole = as_stored(out, header.orientation)
+    if frame.marker == PROGRESSIVE and scans > 1:
+        whole[...] = first
+        return (COARSE,)
+    there = min(equal_rows(first, each) for each in others)
+    if header.jpeg is None or header.jpeg.subsampling == "420":
+        # The colours of the last row are mixed with those of the row below.
+        there -= 1
+    if there <= 0:
+        raise EOFError("no rows are there")
+    return (fill_rest(whole, first[:there], header),)
+
+
+def equal_rows(one: Image, other: Image) -> int:
+    """Count the rows from the top that are the same in two pictures."""
+    differs = (one != other).reshape(len(one), -1).any(axis=1)
+    return int(differs.argmax()) if differs.any() else len(one)
 
 
 def ended(content: bytes, decode: Callable[[bytes], Image]) -> bytes:
@@ -428,6 +466,7 @@ JPEG = Format(
     magic=re.compile(rb"\xff\xd8\xff(?!\xf7|\xe8\0\x20SPIFF\0.{14}\x06)", re.DOTALL),
     read_header=read_header,
     read_pixels=read_pixels,
+    read_incomplete=read_incomplete,
     write=write,
     dtypes=("bool", "uint8"),
     carries=frozenset(("profile", "resolution", "exif", "xmp", "iptc", "comment", "text")),

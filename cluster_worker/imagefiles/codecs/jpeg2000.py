@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
-from imagecodecs import jpeg2k_decode, jpeg2k_encode
+from imagecodecs import Jpeg2kError, jpeg2k_decode, jpeg2k_encode
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import (
@@ -38,6 +38,8 @@ SIGNED = 0x80
 HEAD_BYTES = 16 << 20
 # Ways to name colours: by a number, or by a profile; numbers of sRGB and gray.
 BY_NUMBER, BY_PROFILE = 1, 2
+# Last marker of a stream.
+END = b"\xff\xd9"
 KNOWN_COLOURS = {16: "sRGB", 17: "gray", 0: "bands"}
 OPACITY = 1
 SIDE_MAX = (1 << 31) - 1
@@ -159,8 +161,16 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         If the pixels are not those of the header.
     Jpeg2kError
         If the file is damaged.
+    EOFError
+        If it ends too early.
     """
-    pixels = jpeg2k_decode(path.read_bytes())
+    content = path.read_bytes()
+    try:
+        pixels = jpeg2k_decode(content)
+    except Jpeg2kError as error:
+        if content.rstrip(b"\0").endswith(END):
+            raise
+        raise EOFError("the stream has no end") from error
     if pixels.shape != header.shape or pixels.dtype != out.dtype:
         raise ValueError(f"pixels of {pixels.shape} and {pixels.dtype}, not of {header.shape}")
     out[...] = pixels

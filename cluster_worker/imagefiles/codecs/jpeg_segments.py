@@ -19,7 +19,7 @@ Content = bytes | mmap.mmap
 # are restart markers.
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 LENGTH = struct.Struct(">H")
-BASELINE, SCAN, END = b"\xc0", b"\xda", b"\xd9"
+BASELINE, PROGRESSIVE, SCAN, END = b"\xc0", b"\xc2", b"\xda", b"\xd9"
 COMMENT, JFIF, EXIF_OR_XMP, PROFILE, PHOTOSHOP = b"\xfe", b"\xe0", b"\xe1", b"\xe2", b"\xed"
 # Most bytes of a segment's content.
 CONTENT_MAX = 65_533

@@ -8,6 +8,7 @@ colour. It would silently reduce colours of 16 bits to 8, so libpng decodes such
 import re
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +32,7 @@ from cluster_worker.imagefiles.codecs.header import (
     Header,
     Image,
     as_stored,
+    fill_rest,
     fitting_profile,
     in_8_bits,
     narrowed,
@@ -71,6 +73,7 @@ from cluster_worker.imagefiles.codecs.png_chunks import (
     text_chunk,
 )
 from cluster_worker.imagefiles.codecs.png_frames import read_laid_frame
+from cluster_worker.imagefiles.codecs.png_incomplete import first_rows
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.stack import Stack
 
@@ -210,16 +213,39 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
             read_frame(PngImageFile, path, header, frame_mode(out), out, skipped=apart)
             return ()
         opened, notes = sound(stored, with_pixels=True)
-        bit_depth, colour_type = read_colour_format(opened)
-        file = PngImageFile(opened)
-        if can_decode_by_bands(file, bit_depth):
-            fill_by_bands(opened, header.orientation, out)
-        elif libpng_channels(file, bit_depth, colour_type) or is_woven(file, bit_depth):
-            fill_by_libpng(opened, header.orientation, out)
-        else:
-            mode = "P" if header.is_indexed else mode_of(file)[0]
-            fill(file, mode, header.orientation, out)
+        decode(opened, header, out)
     return notes
+
+
+def decode(opened: BinaryIO, header: Header, out: Image) -> None:
+    """Decode a sound file of one picture into `out`."""
+    bit_depth, colour_type = read_colour_format(opened)
+    file = PngImageFile(opened)
+    if can_decode_by_bands(file, bit_depth):
+        fill_by_bands(opened, header.orientation, out)
+    elif libpng_channels(file, bit_depth, colour_type) or is_woven(file, bit_depth):
+        fill_by_libpng(opened, header.orientation, out)
+    else:
+        mode = "P" if header.is_indexed else mode_of(file)[0]
+        fill(file, mode, header.orientation, out)
+
+
+def read_incomplete(path: Path, header: Header, out: Image) -> tuple[str, ...]:
+    """Decode the rows that are there of a PNG into `out`, and note how many they are.
+
+    Raises
+    ------
+    EOFError
+        If none are there, or the file is interlaced or an animation.
+    """
+    with path.open("rb") as stored:
+        if animation_of(stored)[0]:
+            raise EOFError("a frame is missing")
+        opened, there = first_rows(stored)
+        whole = as_stored(out, header.orientation)
+        rows = np.empty((there, *whole.shape[1:]), out.dtype)
+        decode(opened, replace(header, orientation=1), rows)
+    return (fill_rest(whole, rows, header),)
 
 
 def frame_mode(out: Image) -> str:
@@ -430,6 +456,7 @@ PNG = Format(
     magic=re.compile(re.escape(SIGNATURE)),
     read_header=read_header,
     read_pixels=read_pixels,
+    read_incomplete=read_incomplete,
     write=write,
     dtypes=("bool", "uint8", "uint16", "uint32"),
     read_plane_header=read_plane_header,

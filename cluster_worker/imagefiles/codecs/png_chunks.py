@@ -129,8 +129,11 @@ def sound(opened: BinaryIO, *, with_pixels: bool) -> tuple[BinaryIO, tuple[str, 
             else:
                 raise ValueError(f"checksum of chunk {each.type!r} is wrong")
     except EOFError:
-        if not any(each.type == PIXELS for each in kept):
+        has_pixels = any(each.type == PIXELS for each in kept)
+        if not has_pixels and (with_pixels or not pixels_begin(opened, kept)):
             raise
+        if not has_pixels:
+            return BytesIO(repaired(opened, kept, chunk(PIXELS, b""))), ()
         notes += (NO_END,)
     if bad:
         names = ", ".join(sorted({each.decode("latin-1") for each in bad}))
@@ -141,14 +144,20 @@ def sound(opened: BinaryIO, *, with_pixels: bool) -> tuple[BinaryIO, tuple[str, 
     return BytesIO(repaired(opened, [each for each in kept if each.type != LAST])), notes
 
 
-def repaired(opened: BinaryIO, kept: list[Chunk]) -> bytes:
-    """Return the bytes of a file of these chunks and an end."""
+def pixels_begin(opened: BinaryIO, kept: list[Chunk]) -> bool:
+    """Return whether the chunk behind these ones, within which a file ends, is of pixels."""
+    opened.seek(kept[-1].start + kept[-1].length + CHECKSUM.size if kept else 0)
+    return opened.read(CHUNK_HEAD.size)[-len(PIXELS) :] == PIXELS
+
+
+def repaired(opened: BinaryIO, kept: list[Chunk], more: bytes = b"") -> bytes:
+    """Return the bytes of a file of these chunks, of more, and an end."""
     found = [SIGNATURE]
     for each in kept:
         opened.seek(each.start - CHUNK_HEAD.size)
         found.append(opened.read(CHUNK_HEAD.size + each.length + CHECKSUM.size))
     opened.seek(0)
-    return b"".join((*found, chunk(LAST, b"")))
+    return b"".join((*found, more, chunk(LAST, b"")))
 
 
 def contents_of(opened: BinaryIO) -> Iterator[bytes]:

@@ -24,6 +24,7 @@ from cluster_worker.imagefiles.codecs.header import (
 from cluster_worker.imagefiles.codecs.items import first_of
 from cluster_worker.imagefiles.codecs.threads import THREADS
 from cluster_worker.imagefiles.codecs.tiff_colours import palette_colours, to_pixels, white_of
+from cluster_worker.imagefiles.codecs.tiff_incomplete import read_incomplete
 from cluster_worker.imagefiles.codecs.tiff_items import (
     CARRIES,
     items_of,
@@ -245,6 +246,7 @@ TIFF = Format(
     magic=re.compile(rb"(?!.{128}DICM)(?:II[*+]\0|MM\0[*+])", re.DOTALL),
     read_header=read_header,
     read_pixels=read_pixels,
+    read_incomplete=read_incomplete,
     write=write,
     read_window=read_window,
     encode_tiles=encode_tiles,

@@ -120,6 +120,8 @@ class StoredPieces:
         Number of the plane.
     tolerant : bool
         Whether a piece is decoded that has more bytes than its pixels need.
+    is_whole : bool
+        Whether all pieces must lie within the file.
 
     Attributes
     ----------
@@ -138,11 +140,14 @@ class StoredPieces:
         If a piece lies past the file's end.
     """
 
-    def __init__(self, path: Path, plane: int = 0, *, tolerant: bool = True) -> None:
+    def __init__(
+        self, path: Path, plane: int = 0, *, tolerant: bool = True, is_whole: bool = True
+    ) -> None:
         self.tolerant = tolerant
         with open_tiff(path) as file:
             self.page: TiffPage = page_of(file, path, plane, path.name)
-            check_extent(self.page, path.stat().st_size)
+            if is_whole:
+                check_extent(self.page, path.stat().st_size)
             self.byteorder = file.byteorder
             # Both read the file: whether it is a JFIF, and tables that all pieces in JPEG share.
             self.decode = self.page.decode

@@ -233,10 +233,10 @@ def test_a_hostile_zarr_reads_no_file_beside_it(tmp_path):
     make(path, picture("uint8", 16, 16), "yx", [1, 1])
     text = (path / "zarr.json").read_text()
     (path / "zarr.json").write_text(text.replace('"path": "0"', '"path": "../secret/0"'))
-    assert refusal(path) == "the file is damaged and cannot be read as OME-Zarr"
+    assert refusal(path).startswith("the file is damaged and cannot be read as OME-Zarr; ")
     (path / "zarr.json").write_text(text.replace('"path": "0"', '"path": "link"'))
     (path / "link").symlink_to(secret / "0")
-    assert refusal(path) == "the file is damaged and cannot be read as OME-Zarr"
+    assert refusal(path).startswith("the file is damaged and cannot be read as OME-Zarr; ")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_damaged_part_of_a_deflated_zip_is_refused(tmp_path):
     content = bytearray(path.read_bytes())
     content[entry.header_offset + 2000] ^= 255
     path.write_bytes(content)
-    assert refusal(path) == "the file is damaged and cannot be read as OME-Zarr"
+    assert refusal(path).startswith("the file is damaged and cannot be read as OME-Zarr; ")
 
 
 @pytest.mark.parametrize("codec", ["plain", "shards", "index first"])

@@ -16,7 +16,8 @@ def test_a_huge_image_is_refused_by_its_header(tmp_path):
     with pytest.raises(Rejected) as caught:
         formats.read_header(path, "huge.png", 400_000_000)
     assert str(caught.value) == (
-        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted"
+        "huge.png: 60000 × 60000 = 3600 megapixels; at most 400 megapixels are accepted, so send "
+        "a part of it or a smaller copy"
     )
 
 

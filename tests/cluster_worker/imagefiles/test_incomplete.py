@@ -1,0 +1,187 @@
+"""Files that end within their pixels, and are read as far as they go because that was asked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from skimage import data
+
+from cluster_worker import Engine
+from cluster_worker.cli import main
+from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles import formats
+from cluster_worker.imagefiles.codecs.header import as_stored
+from cluster_worker.imagefiles.reading import as_told
+from cluster_worker.pixels.stack import Choice
+from tests.cluster_worker.imagefiles.image_files import read, refusal
+
+PHOTO = data.astronaut()[:130, :120]
+GRAY = PHOTO[..., 0]
+ASKED = Choice(incomplete=True)
+
+
+def jpeg(path, **options):
+    Image.fromarray(PHOTO).save(path, "JPEG", quality=90, **options)
+
+
+def png(path, mode, **options):
+    picture = Image.fromarray(PHOTO)
+    picture = picture.quantize(9) if mode == "P" else picture.convert(mode)
+    picture.save(path, "PNG", **options)
+
+
+def deep_png(path):
+    Image.fromarray(GRAY.astype("uint16") * 200).save(path, "PNG")
+
+
+def tiff(path, image=PHOTO, **options):
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    tifffile.imwrite(path, image, metadata=None, **({"photometric": photometric} | options))
+
+
+FILES = {
+    "plain.jpg": lambda path: jpeg(path, subsampling=0),
+    "colours.jpg": lambda path: jpeg(path, subsampling=2),
+    "restarts.jpg": lambda path: jpeg(path, subsampling=0, restart_marker_rows=1),
+    "turned.jpg": lambda path: jpeg(path, subsampling=0, exif=turned(6)),
+    "colours.png": lambda path: png(path, "RGB"),
+    "palette.png": lambda path: png(path, "P"),
+    "mask.png": lambda path: png(path, "1"),
+    "clear.png": lambda path: png(path, "RGBA"),
+    "deep.png": deep_png,
+    "turned.png": lambda path: png(path, "RGB", exif=turned(8)),
+    "raw.tif": tiff,
+    "strips.tif": lambda path: tiff(path, rowsperstrip=7),
+    "deflate.tif": lambda path: tiff(path, compression="zlib", predictor=True, rowsperstrip=130),
+    "lzw.tif": lambda path: tiff(path, compression="lzw", rowsperstrip=16),
+    "float.tif": lambda path: tiff(path, GRAY.astype("float32"), compression="zlib"),
+    "white.tif": lambda path: tiff(path, GRAY > 99, photometric="miniswhite"),
+}
+
+
+def turned(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def rows_in(note):
+    """Return the number of rows that a note says are there."""
+    start = "the file ends within its pixels: "
+    assert note.startswith(start)
+    there, of, _ = note.removeprefix(start).split(maxsplit=2)
+    assert of == "of"
+    return int(there)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("name", FILES)
+def test_the_rows_that_are_there_are_read_and_the_others_are_0(tmp_path, name, share):
+    whole, path = tmp_path / name, tmp_path / "cat"
+    FILES[name](whole)
+    header, expected = read(whole)
+    content = whole.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    assert refusal(path).endswith(", or read what is there by --incomplete")
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.full(asked.shape, 77, asked.dtype)
+    (note,) = formats.read_pixels(path, asked, out)
+    there = rows_in(note)
+    stored, given = (as_stored(each, header.orientation) for each in (out, expected))
+    assert 0 < there < len(stored)
+    np.testing.assert_array_equal(stored[:there], given[:there])
+    assert not stored[there:].any()
+    # About as many rows as bytes: of a photograph, each takes about as many.
+    assert abs(there / len(stored) - share) < 0.2
+
+
+def test_rows_are_there_once_all_their_planes_are(tmp_path):
+    whole, path = tmp_path / "whole.tif", tmp_path / "cat"
+    tiff(whole, np.moveaxis(PHOTO, -1, 0), photometric="rgb", rowsperstrip=10)
+    content = whole.read_bytes()
+    path.write_bytes(content[: int(0.9 * len(content))])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.empty(asked.shape, asked.dtype)
+    there = rows_in(formats.read_pixels(path, asked, out)[0])
+    assert 80 < there < 100
+    np.testing.assert_array_equal(out[:there], PHOTO[:there])
+    assert not out[there:].any()
+
+
+def test_tiles_that_are_missing_have_the_value_of_pixels_without_data(tmp_path):
+    whole, path = tmp_path / "whole.tif", tmp_path / "cat"
+    image = GRAY.astype("int16") - 300
+    tiff(whole, image, tile=(32, 32), compression="zlib", extratags=[(42113, "s", 0, "-999", True)])
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.empty(asked.shape, asked.dtype)
+    (note,) = formats.read_pixels(path, asked, out)
+    assert rows_in(note) in range(5, 15)
+    assert note.endswith("of 20 tiles are there, and the others are -999")
+    missing = out == -999
+    assert (missing[-1].all(), missing[0].any()) == (True, False)
+    np.testing.assert_array_equal(out[~missing], image[~missing])
+
+
+def test_a_progressive_jpeg_is_coarse_all_over(tmp_path):
+    whole, path = tmp_path / "whole.jpg", tmp_path / "cat"
+    jpeg(whole, progressive=True)
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.empty(asked.shape, asked.dtype)
+    assert formats.read_pixels(path, asked, out) == (
+        "the file ends within its pixels: all rows are there, but with less detail",
+    )
+    assert np.abs(out.astype(int) - PHOTO).mean() < 20
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "colours.png", "lzw.tif"])
+def test_a_whole_file_is_read_as_ever(tmp_path, name):
+    path = tmp_path / name
+    FILES[name](path)
+    header, expected = read(path)
+    out = np.empty(header.shape, header.dtype)
+    assert formats.read_pixels(path, replace(header, incomplete=True), out) == ()
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_a_file_without_any_row_is_refused(tmp_path):
+    whole, path = tmp_path / "whole.png", tmp_path / "cat"
+    png(whole, "RGB", icc_profile=None)
+    content = whole.read_bytes()
+    path.write_bytes(content[: content.index(b"IDAT") + 20])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    with pytest.raises(Rejected) as caught:
+        formats.read_pixels(path, asked, np.empty(asked.shape, asked.dtype))
+    assert str(caught.value) == "cat: the file ends too early; save or upload it again"
+
+
+def test_an_engine_and_the_shell_read_what_is_there(tmp_path):
+    whole, path = tmp_path / "whole.tif", tmp_path / "cat.tif"
+    tiff(whole, rowsperstrip=10, compression="zlib")
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    target = tmp_path / "out.png"
+    with Engine(1, warm=False) as engine:
+        with pytest.raises(Rejected, match=r"ends too early.*or read what is there by --inc"):
+            engine.run_file(path, target, [{"operation": "invert"}])
+        notes = engine.run_file(path, target, [{"operation": "invert"}], choice=ASKED)
+    there = rows_in(notes[0])
+    _, pixels = read(target)
+    np.testing.assert_array_equal(pixels[:there], 255 - PHOTO[:there])
+    assert (pixels[there:] == 255).all()
+
+
+@pytest.mark.slow
+def test_the_shell_reads_what_is_there(tmp_path, capsys):
+    whole, path = tmp_path / "whole.jpg", tmp_path / "cat.jpg"
+    jpeg(whole)
+    content = whole.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    words = f"run {path} {tmp_path / 'out.png'} flip --incomplete --ranks 1"
+    assert main(words.split()) == 0
+    assert "the file ends within its pixels: " in capsys.readouterr().err
