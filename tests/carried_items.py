@@ -36,7 +36,8 @@ OME = (
 # Steps by what they do to pixels: values computed anew, moved along rows and columns, or warped.
 CLASSES = {
     "filters": (Placement(), False),
-    "crop, flip, resize": (Placement(2, 0, 1, 0, 2, 3), False),
+    "crop, flip, turn": (Placement(1, 0, 1, 0, -1, 3), True),
+    "resize": (Placement(2, 0, 1, 0, 2, 3), False),
     "rotate, warp": (None, False),
     "to a mask": (Placement(), False),
 }

@@ -13,6 +13,7 @@ from cluster_worker.imagefiles.carry import Outcome, carried
 from cluster_worker.imagefiles.codecs import exif, tiff_items
 from cluster_worker.imagefiles.codecs.items import Item
 from cluster_worker.imagefiles.codecs.tiff_colours import divide_by_alpha, white_of
+from cluster_worker.imagefiles.output import Output
 from cluster_worker.pixels.placement import Placement
 from tests import carried_items
 from tests.cluster_worker.imagefiles.image_files import picture, read
@@ -221,3 +222,24 @@ def test_directories_of_a_bigtiff_have_offsets_of_64_bits(tmp_path):
     with tifffile.TiffFile(path) as file:
         assert all(int(file.pages[0].tags[code].dtype) == 16 for code in found)
     assert "exif" in {each.name for each in read(path)[0].items}
+
+
+@pytest.mark.parametrize("layout", ["tiles", "pyramid", "cog", "ome"])
+@pytest.mark.parametrize("placement", [Placement(), Placement(2, 0, 1, 0, 2, 3)])
+def test_a_tiff_keeps_the_same_in_every_layout(tmp_path, layout, placement):
+    kept = {}
+    for each in ("", layout):
+        header = carried_items.original("tiff", (520, 300, 3))
+        # A file has one description; OME-XML takes its place.
+        one = [item for item in header.items if item.name not in ("imagej", "ome", "text")]
+        header = replace(header, items=tuple(one), output=Output(layout=each))
+        result, _ = carried(
+            header, Outcome(header.image, (300.0, 300.0), placement, False, holes_kept=True)
+        )
+        path = tmp_path / "out.tif"
+        formats.write(path, picture("uint8", 520, 300, 3), "tiff", result)
+        found, _ = read(path)
+        items = {item for item in found.items if item.name != "ome"}
+        kept[each] = items, found.icc_profile, found.image.nodata, found.resolution
+    assert {item.name for item in kept[""][0]} == {"exif", "xmp", "iptc", "coordinates", "gdal"}
+    assert kept[layout] == kept[""]
