@@ -11,17 +11,20 @@ from numba import config, types
 from numba import njit as njit
 from numba.extending import intrinsic
 
-# numba's own variable names a family of processors where an image is built for all of them, and on
-# the nodes that use what was compiled there. Else loops are compiled for this processor.
-FAMILY = os.environ.get("NUMBA_CPU_NAME", "")
-# What loops ask for, of each family.
+# numba's own variables name a processor, and features beyond it. A family is set where an image is
+# built for all of its processors, and on the nodes that use what was compiled there. Without them
+# loops are compiled for this processor.
+TARGET = os.environ.get("NUMBA_CPU_NAME", "")
+GIVEN = os.environ.get("NUMBA_CPU_FEATURES", "") if TARGET else get_host_cpu_features().flatten()
+# What loops may ask for, of each family. Of any other processor that is named it is what is given.
 FEATURES_OF = {"x86-64-v3": ("avx2",), "x86-64-v4": ("avx2", "avx512bw")}
-FEATURES = dict.fromkeys(FEATURES_OF[FAMILY], True) if FAMILY else get_host_cpu_features()
+FEATURES = {each[1:]: each[0] == "+" for each in GIVEN.split(",") if each}
+FEATURES |= dict.fromkeys(FEATURES_OF.get(TARGET, ()), True)
 # Use vectors of 512 bits where the processor has them. LLVM prefers 256 bits by default, with which
 # sums of neighbours are slower.
 WIDE = "-prefer-256-bit"
-config.CPU_NAME = FAMILY or get_host_cpu_name()
-config.CPU_FEATURES = WIDE if FAMILY else f"{get_host_cpu_features().flatten()},{WIDE}"
+config.CPU_NAME = TARGET or get_host_cpu_name()
+config.CPU_FEATURES = f"{GIVEN},{WIDE}" if GIVEN else WIDE
 
 # Products may be added without rounding in between (fused multiply-add), where that is faster. All
 # pixels of a loop are treated alike, so that no bit depends on where a tile was cut.

@@ -35,6 +35,17 @@ def source(tmp_path):
     return tmp_path
 
 
+FOREIGN = """
+import numpy as np
+from cluster_worker.kernels.loops import compiling, depths
+from numba import config
+
+found = np.empty(3, np.float32)
+depths.to_floats(np.array([0, 51, 255], np.uint8), np.float32(1 / 255), found)
+print(found.astype(float).round(3).tolist(), sorted(compiling.FEATURES), config.CPU_NAME)
+"""
+
+
 def run(source, code, **environment):
     """Run code in a new process, in which numba has not been imported."""
     inherited = {name: each for name, each in os.environ.items() if not name.startswith("NUMBA")}
@@ -131,3 +142,11 @@ def test_a_node_without_such_a_folder_is_as_before(tmp_path):
 def test_a_node_imports_no_numba_before_it_looks_for_the_images_kernels(tmp_path):
     code = "import sys, cluster_worker.__main__; print('numba' in sys.modules)"
     assert run(tmp_path, code) == "False\n"
+
+
+@pytest.mark.parametrize(("given", "asked"), [("", []), ("+avx2,-avx512f", ["avx2", "avx512f"])])
+def test_loops_compile_for_a_processor_that_is_no_family(source, given, asked):
+    environment = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": given}
+    folder = {"NUMBA_CACHE_DIR": str(source / "cache")}
+    found = run(source, FOREIGN, **environment, **folder)
+    assert found == f"[0.0, 0.2, 1.0] {asked} haswell\n"
