@@ -207,7 +207,9 @@ def first_number(place: Place) -> int:
     return place.window.top * place.shape[1] + place.window.left + 1
 
 
-def numbered(values: Image, background: int, connectivity: int, out: Image | None) -> Image:
+def numbered(
+    values: Image, background: int, connectivity: int, out: Image | None
+) -> tuple[Image, int]:
     """Number the regions of equal values of a block from 1, in the order of their first pixels.
 
     Parameters
@@ -216,27 +218,54 @@ def numbered(values: Image, background: int, connectivity: int, out: Image | Non
         As in `runs_of`.
     out : ndarray of uint32, optional
         Array for the result, (rows, columns); None makes a new one.
+
+    Returns
+    -------
+    numbers : ndarray of uint32
+        (rows, columns), 0 where there is no region.
+    count : int
+        The largest number.
     """
     starts, stops, parents, rows = runs_of(values, background, connectivity)
-    numbers = np.cumsum(parents == np.arange(parents.size), dtype=np.uint32)[parents]
+    numbers = np.empty(parents.size, np.uint32)
+    count = bit_runs.number(parents, numbers)
     with core_of(values, Span(0, len(values), 0, values.shape[1]), "uint32", out) as result:
         bit_runs.fill(starts, stops, rows, numbers, np.uint32(0), result)
-    return result if out is None else out
+    return (result if out is None else out), count
+
+
+def with_count(numbers: Image, count: int) -> Image:
+    """Write into the first pixel of a tile how many regions the tile has, and return the tile.
+
+    The pixel gets twice the count, and 1 more if it belongs to a region, whose number is 1.
+    """
+    numbers[0, 0] += 2 * count
+    return numbers
+
+
+def count_in(numbers: Image) -> int:
+    """Return how many regions a tile has, from what `with_count` has written into it."""
+    return int(numbers[0, 0]) // 2
 
 
 def first_pixels(numbers: Image, place: Place) -> NDArray[np.int64]:
-    """Return where the regions of a core begin: indices of pixels of the image, in row order.
+    """Return where the regions of a core begin, in the order of their numbers.
+
+    They are indices of pixels of the image in row order. Tiles of whole rows lie one after the
+    other, so that there any rising indices within the tile have the same order.
 
     Parameters
     ----------
     numbers : ndarray of uint32
-        (rows, columns), as `numbered` makes them.
+        (rows, columns), as `with_count` returns them.
     place : Place
         Where the core lies in the whole image; the block has no halo.
     """
-    found: NDArray[np.int64] = bit_runs.first_pixels(plain(numbers), place.shape[1])
-    core = place.core
-    return found + core.top * place.shape[1] + core.left
+    core, columns, count = place.core, place.shape[1], count_in(numbers)
+    if core.right - core.left == columns:
+        return core.top * columns + np.arange(count)
+    found: NDArray[np.int64] = bit_runs.first_pixels(plain(numbers), count, columns)
+    return found + core.top * columns + core.left
 
 
 def joined(pairs: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -256,19 +285,21 @@ def joined(pairs: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.in
     return numbers[firsts]
 
 
-def renumbered(numbers: Image, table: NDArray[np.int32], result: Image) -> None:
-    """Replace the numbers of a tile by those of a table.
+def renumbered(numbers: Image, coded: bool, table: NDArray[np.int32], result: Image) -> None:
+    """Replace the numbers of a tile, or of a part of it, by those of a table.
 
     Parameters
     ----------
     numbers : ndarray of uint32
         (rows, columns).
+    coded : bool
+        Whether the first pixel is that of a tile, as `with_count` has left it.
     table : ndarray of int32
         For each number, the one that replaces it.
     result : ndarray of int32
         (rows, columns).
     """
-    bit_runs.look_up(np.require(numbers, requirements="W"), table, result)
+    bit_runs.look_up(np.require(numbers, requirements="W"), int(coded), table, result)
 
 
 def chosen(

@@ -90,14 +90,18 @@ def label(
 def numbered_in_tile(
     image: Image, *, out: Image | None, background: int, connectivity: int
 ) -> Image:
-    """Number a tile's regions; if it is no mask, the values follow as a second channel."""
+    """Number a tile's regions, and write their count into its first pixel.
+
+    If the image is no mask, its values follow as a second channel.
+    """
     if image.dtype.kind == "b":
         # With background 1, scikit-image labels the pixels that are not set.
-        return components.numbered(~image if background == 1 else image, 0, connectivity, out)
+        mask = ~image if background == 1 else image
+        return components.with_count(*components.numbered(mask, 0, connectivity, out))
     refuse_not_finite(image)
     # scikit-image truncates floats to integers, too.
     values = image.astype(np.int64)
-    numbers = components.numbered(values, background, connectivity, None)
+    numbers = components.with_count(*components.numbered(values, background, connectivity, None))
     return np.stack([numbers.astype(np.uint64), values.view(np.uint64)], axis=2, out=out)
 
 
@@ -124,7 +128,7 @@ class Regions:
     tiles : tuple of Edges
         The edges of each tile.
     begins : tuple of ndarray of int64
-        For each tile, where its regions begin: an index of a pixel of the image, in row order.
+        For each tile, where its regions begin, as `components.first_pixels` returns it.
     """
 
     connectivity: int
@@ -156,8 +160,21 @@ def regions(connectivity: int) -> Measure:
 def regions_in(block: Image, *, place: Place, connectivity: int) -> Regions:
     """Return the edges of a tile, and where its regions begin."""
     numbers, values = numbers_and_values(block)
-    edges = edges_of(place.core, numbers, values)
+    edges = without_count(edges_of(place.core, numbers, values))
     return Regions(connectivity, (edges,), (components.first_pixels(numbers, place),))
+
+
+def without_count(edges: Edges) -> Edges:
+    """Return the edges of a tile with the number of its first pixel instead of the count there."""
+    rows, columns = edges.tile.shape
+    has_corner = {"top": True, "left": True, "bottom": rows == 1, "right": columns == 1}
+    found = {}
+    for side in (side for side, has in has_corner.items() if has):
+        edge = getattr(edges, side)
+        regions = edge.regions.copy()
+        regions[0] &= np.uint64(1)
+        found[side] = edge._replace(regions=regions)
+    return edges._replace(**found)
 
 
 def numbers_and_values(block: Image) -> tuple[Image, Image | None]:
@@ -188,7 +205,8 @@ def numbered(
         span = each.tile.intersection(place.core)
         if min(span.shape) > 0:
             within = span.relative_to(place.core).slices
-            components.renumbered(numbers[within], table, result[within])
+            coded = (span.top, span.left) == (each.tile.top, each.tile.left)
+            components.renumbered(numbers[within], coded, table, result[within])
     return result.view(dtype) if dtype == "uint32" else result.astype(dtype, copy=False)
 
 

@@ -121,18 +121,47 @@ def find_runs(mask, reach, starts, stops, parents, rows):
         rows[y] = first = count
         count = runs_of_row(mask[y], starts, stops, count)
         for run in range(first, count):
-            parents[run] = run
-            while other < first and stops[other] + reach <= starts[run]:
+            begin, end = starts[run] - reach, stops[run] + reach
+            while other < first and stops[other] <= begin:
                 other += 1
-            each = other
-            while each < first and starts[each] < stops[run] + reach:
-                a, b = root_of(parents, each), root_of(parents, run)
-                parents[max(a, b)] = min(a, b)
-                each += 1
+            if other == first or starts[other] >= end:
+                parents[run] = run
+                continue
+            parent = root_of(parents, other)
+            # The last run above that touches this one may touch the next one, too; those before it
+            # do not.
+            while other + 1 < first and starts[other + 1] < end:
+                other += 1
+                another = root_of(parents, other)
+                parents[max(parent, another)] = min(parent, another)
+                parent = min(parent, another)
+            parents[run] = parent
         other = first
     rows[len(mask)] = count
     for run in range(count):
         parents[run] = parents[parents[run]]
+
+
+@njit("int64(int32[::1], uint32[::1])", cache=True, error_model="numpy")
+def number(parents, numbers):
+    """Number regions from 1 in the order of their first runs; return how many there are.
+
+    Parameters
+    ----------
+    parents : ndarray of int32
+        (runs,): the first run of each run's region.
+    numbers : ndarray of uint32
+        (runs,): array for the results.
+    """
+    count = np.uint32(0)
+    for run in range(parents.size):
+        parent = parents[run]
+        if parent == run:
+            count += np.uint32(1)
+            numbers[run] = count
+        else:
+            numbers[run] = numbers[parent]
+    return np.int64(count)
 
 
 @njit(
@@ -172,40 +201,56 @@ def largest(line):
     return found
 
 
-@njit("int64[::1](uint32[:, ::1], int64)", cache=True, error_model="numpy")
-def first_pixels(numbers, columns):
+@njit("int64[::1](uint32[:, ::1], int64, int64)", cache=True, error_model="numpy")
+def first_pixels(numbers, count, columns):
     """Return where each number is first found, counting from the first pixel of the array.
 
     Parameters
     ----------
     numbers : ndarray of uint32
-        (rows, columns): the first occurrences of 1, 2, 3, … follow each other in row order.
+        (rows, columns): the first occurrences of 1, 2, 3, … follow each other in row order. The
+        first pixel is as `look_up` describes it.
+    count : int
+        The largest number.
     columns : int
         Columns of the whole image.
     """
-    found, count = np.empty(64, np.int64), 0
+    found = np.empty(count, np.int64)
+    known = np.int64(numbers[0, 0] & np.uint32(1))
+    found[:known] = 0
     for y in range(len(numbers)):
         line = numbers[y]
-        most = np.int64(largest(line))
-        if most > found.size:
-            longer = np.empty(2 * most, np.int64)
-            longer[:count] = found[:count]
-            found = longer
-        x = 0
-        while count < most:
-            if line[x] > count:
-                found[count] = y * columns + x
-                count += 1
+        x = 1 if y == 0 else 0
+        most = np.int64(largest(line[x:])) if x < line.size else known
+        while known < most:
+            if line[x] > known:
+                found[known] = y * columns + x
+                known += 1
             x += 1
-    return found[:count]
+    return found
 
 
-@njit("void(uint32[:, :], int32[::1], int32[:, :])", cache=True, error_model="numpy")
-def look_up(numbers, table, result):
-    """Replace each number by its entry in a table."""
+@njit("void(uint32[:, :], int64, int32[::1], int32[:, :])", cache=True, error_model="numpy")
+def look_up(numbers, coded, table, result):
+    """Replace each number by its entry in a table.
+
+    Parameters
+    ----------
+    numbers : ndarray of uint32
+        (rows, columns).
+    coded : int
+        1 if the lowest bit of the first pixel is its number, 0 if all of it is.
+    table : ndarray of int32
+        (numbers,).
+    result : ndarray of int32
+        (rows, columns).
+    """
     for y in range(len(numbers)):
-        line, found = numbers[y], result[y]
-        for x in range(line.size):
+        line, found, first = numbers[y], result[y], 0
+        if y == 0 and coded == 1:
+            found[0] = table[line[0] & np.uint32(1)]
+            first = 1
+        for x in range(first, line.size):
             found[x] = table[line[x]]
 
 

@@ -116,7 +116,7 @@ def reaches_in(
     _: Image, *, mask: Image, place: Place, connectivity: int, pixels_max: int
 ) -> Reaches:
     """Return the regions that touch the edges of a tile."""
-    numbers = components.numbered(mask, 0, connectivity, None)
+    numbers = components.numbered(mask, 0, connectivity, None)[0]
     at_edges = (numbers[0], numbers[-1], numbers[:, 0], numbers[:, -1])
     touching_edges = np.unique(np.concatenate(at_edges))
     touching_edges = touching_edges[touching_edges > 0]

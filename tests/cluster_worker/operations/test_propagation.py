@@ -15,7 +15,8 @@ from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 
-CORES = [(1, 3), (5, 7), (16, 40), (200, 200)]
+# Those of 200 columns are whole rows.
+CORES = [(1, 3), (5, 7), (16, 40), (9, 200), (200, 200)]
 # Each round follows a coil by one tile, so the smallest tiles would take hundreds of rounds.
 ROUND_CORES = CORES[1:]
 
@@ -50,6 +51,19 @@ def test_a_coil_is_one_region_whatever_the_tiling(core):
     found = native(image, core, operation="label", connectivity=1)
     np.testing.assert_array_equal(found, measure.label(image, connectivity=1))
     assert found.max() == 1
+
+
+@pytest.mark.parametrize("core", [(7, 1), (1, 200), (1, 1), (4, 6), (200, 1)])
+@pytest.mark.parametrize("background", [-1, 0, 1])
+def test_tiles_of_one_row_or_column_are_numbered_alike(core, background):
+    # A tile's first pixel holds the number of its regions as well: tiles of one pixel, without a
+    # region, and with one that begins or does not begin there.
+    mask = np.random.default_rng(9).random((11, 13)) < 0.5
+    mask[4:6], mask[:, 6:8] = False, True
+    for image in (mask, mask.astype(np.uint8) * 3, np.zeros((3, 4), bool), np.ones((3, 4), bool)):
+        right = measure.label(image, background=background, connectivity=1)
+        found = native(image, core, operation="label", connectivity=1, background=background)
+        np.testing.assert_array_equal(found, right)
 
 
 @pytest.mark.parametrize("core", CORES)
