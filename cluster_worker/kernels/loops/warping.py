@@ -23,41 +23,70 @@ def between(first, second, share):
 
 
 @compiled
+def weigh_at_border(rows, place, channels, border, edge, scale, at, shares, values):
+    """Interpolate between four pixels of which some lie beyond the image's border.
+
+    Parameters
+    ----------
+    rows, place, channels, border, edge, scale
+        As in `sample`.
+    at, shares : tuple
+        Row and column of the first pixel, and how far the coordinate lies from it.
+    values : ndarray of float32
+        (channels,): array for the result.
+    """
+    y, x = at
+    by_row, by_column = shares
+    # A coordinate exactly at a pixel has no second neighbour, and must not read beyond the border.
+    top, left = beyond(y, place[2], border), beyond(x, place[3], border)
+    bottom = beyond(y + 1, place[2], border) if by_row > 0 else top
+    right = beyond(x + 1, place[3], border) if by_column > 0 else left
+    for k in range(channels):
+        above = between(
+            pixel(rows, place, top, left, channels, k, edge, scale),
+            pixel(rows, place, top, right, channels, k, edge, scale),
+            by_column,
+        )
+        below = between(
+            pixel(rows, place, bottom, left, channels, k, edge, scale),
+            pixel(rows, place, bottom, right, channels, k, edge, scale),
+            by_column,
+        )
+        values[k] = between(above, below, by_row)
+
+
+@compiled
 def weigh_four(rows, place, channels, border, edge, scale, down, across, total):
     """Sample a row of a result by bilinear interpolation of the four pixels around each coordinate.
 
     `down` and `across` are the coordinates in the whole image. The other parameters are as in
     `sample`.
     """
-    height, width = place[2], place[3]
+    first, left, height, width = place[0], place[1], place[2], place[3]
+    step, one = np.uint64(channels), np.uint64(1)
     for i in range(down.size):
         y, x = math.floor(down[i]), math.floor(across[i])
         by_row, by_column = np.float32(down[i] - y), np.float32(across[i] - x)
-        if 0 <= y < height - 1 and 0 <= x < width - 1:
-            upper = rows[y - place[0], (x - place[1]) * channels :]
-            lower = rows[y + 1 - place[0], (x - place[1]) * channels :]
-            for k in range(channels):
-                above = between(np.float32(upper[k]), np.float32(upper[channels + k]), by_column)
-                below = between(np.float32(lower[k]), np.float32(lower[channels + k]), by_column)
-                total[i * channels + k] = between(above, below, by_row) * scale
+        if not (0 <= y < height - 1 and 0 <= x < width - 1):
+            values = total[i * channels : (i + 1) * channels]
+            if border == 3 and not (-1 <= y < height and -1 <= x < width):
+                # All four have one level.
+                values[:] = edge
+                continue
+            at, shares = (y, x), (by_row, by_column)
+            weigh_at_border(rows, place, channels, border, edge, scale, at, shares, values)
             continue
-        # A coordinate exactly at a pixel has no second neighbour, and must not read beyond the
-        # border.
-        top, left = beyond(y, height, border), beyond(x, width, border)
-        bottom = beyond(y + 1, height, border) if by_row > 0 else top
-        right = beyond(x + 1, width, border) if by_column > 0 else left
-        for k in range(channels):
-            above = between(
-                pixel(rows, place, top, left, channels, k, edge, scale),
-                pixel(rows, place, top, right, channels, k, edge, scale),
-                by_column,
-            )
+        # Unsigned, so that no index counts from the end.
+        row, column, end = np.uint64(y - first), np.uint64(x - left) * step, np.uint64(i) * step
+        k = np.uint64(0)
+        while k < step:
+            here, there = column + k, column + step + k
+            above = between(np.float32(rows[row, here]), np.float32(rows[row, there]), by_column)
             below = between(
-                pixel(rows, place, bottom, left, channels, k, edge, scale),
-                pixel(rows, place, bottom, right, channels, k, edge, scale),
-                by_column,
+                np.float32(rows[row + one, here]), np.float32(rows[row + one, there]), by_column
             )
-            total[i * channels + k] = between(above, below, by_row)
+            total[end + k] = between(above, below, by_row) * scale
+            k += one
 
 
 @compiled
