@@ -202,7 +202,7 @@ def by_valid(
     image: Image,
     *,
     place: Place,
-    out: Image | None,  # noqa: ARG001 - says that the result is the core alone
+    out: Image | None,
     statistics: tuple[Any, ...] = (),
     mask: Image | None = None,
     stage: Stage,
@@ -231,7 +231,9 @@ def by_valid(
     """
     inputs = NOTHING if mask is None else {"mask": mask}
     if holds_data_only(image, value, together):
-        found = core_of(stage, image, place, statistics, inputs)
+        # Whole numbers may become another type below, which is that of `out` then.
+        direct = out if value is None else None
+        found = core_of(stage, image, place, statistics, inputs, direct)
         if found.dtype.kind in "bf":
             return found
         return restored(found, np.ones(found.shape, bool), value, together)
@@ -274,9 +276,10 @@ def core_of(
     place: Place,
     statistics: tuple[Any, ...] | None = None,
     inputs: Mapping[str, Image] = NOTHING,
+    out: Image | None = None,
 ) -> Image:
-    """Run a stage on a block, and return the core of the result."""
-    result = run_stage(stage, block, place, statistics=statistics, inputs=inputs)
+    """Run a stage on a block, and return the core of the result, which may lie in `out`."""
+    result = run_stage(stage, block, place, statistics=statistics, out=out, inputs=inputs)
     return result if stage.returns_core else result[place.inner]
 
 
@@ -284,13 +287,13 @@ def averaged(
     image: Image,
     *,
     place: Place,
-    out: Image | None,  # noqa: ARG001 - says that the result is the core alone
+    out: Image | None,
     statistics: tuple[Any, ...] = (),
     stage: Stage,
 ) -> Image:
-    """Filter the pixels of a block that have data; `out` is not used."""
+    """Filter the pixels of a block that have data."""
     if holds_data_only(image, None):
-        found = core_of(stage, image, place, statistics)
+        found = core_of(stage, image, place, statistics, out=out)
         return clipped(found, stage, statistics) if stage.geometry and statistics else found
     valid = ~np.isnan(image)
     sums = core_of(stage, np.where(valid, image, 0), place, statistics)
@@ -316,14 +319,14 @@ def filled(
     image: Image,
     *,
     place: Place,
-    out: Image | None,  # noqa: ARG001 - says that the result is the core alone
+    out: Image | None,
     statistics: tuple[Any, ...] = (),
     stage: Stage,
     fill: float,
 ) -> Image:
     """Run a stage with another value for pixels without data, which then stay so."""
     if holds_data_only(image, None):
-        return core_of(stage, image, place, statistics)
+        return core_of(stage, image, place, statistics, out=out)
     empty = np.isnan(image)
     result = core_of(stage, np.where(empty, image.dtype.type(fill), image), place, statistics)
     return np.where(empty[place.inner], np.nan, result).astype(result.dtype, copy=False)

@@ -12,8 +12,8 @@ Extent = tuple[Any, Any]
 
 
 def some_negative(image: Image) -> bool:
-    """Return whether any pixel lies below 0."""
-    return bool((image < 0).any())
+    """Return whether any pixel lies below 0; NaN does not."""
+    return bool(np.fmin.reduce(image, axis=None) < 0)
 
 
 def extent(image: Image) -> Extent:

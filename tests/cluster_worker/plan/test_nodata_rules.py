@@ -8,6 +8,7 @@ from skimage import filters, morphology
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.errors import Rejected
 from cluster_worker.pixels.header import ImageHeader
+from cluster_worker.plan.blocks import measure_block, run_stage, whole_place
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.nodata import NoRule
 from cluster_worker.plan.recipe import plan_any
@@ -236,6 +237,26 @@ def test_tables_count_the_pixels_with_data(dtype, nodata):
     for name, right in (("min", data.min()), ("max", data.max()), ("mean", data.mean())):
         assert found[name][0] == pytest.approx(right, rel=1e-6)
     assert first["b"]["pixels"].sum() == data.size
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"operation": "gaussian", "sigma": 1.0},
+        {"operation": "median", "footprint": "square", "radius": 1},
+        {"operation": "opening", "footprint": "square", "radius": 1},
+        {"operation": "unsharp_mask", "radius": 1.0},
+    ],
+)
+def test_floats_with_data_only_are_filtered_into_the_result(step):
+    image = np.random.default_rng(3).random((40, 50)).astype(np.float32)
+    header = ImageHeader(image.shape, "float32", kind="intensity")
+    planned = plan(PlanRequest(header, checked_steps((step,))))
+    last = planned.passes[-1].stages[-1]
+    place, out = whole_place(image), np.empty_like(image)
+    statistics = tuple(measure_block(each, image, place, ()) for each in last.measures)
+    assert run_stage(last, image, place, None, statistics, out) is out
+    np.testing.assert_array_equal(out, run_alone(planned, image))
 
 
 def test_nan_in_floats_needs_no_statement():
