@@ -63,11 +63,14 @@ def measure(
     *,
     by: Any,
     intensity: Image | None = None,
+    skips_nan: bool = False,
     place: Place,
 ) -> Pile:
     """Measure the regions of a block by one of two modules; see `region_tables.measure`."""
     images = [] if intensity is None else [intensity]
-    return region_tables.measure(image, images, place, properties=properties, by=by)
+    return region_tables.measure(
+        image, images, place, properties=properties, skips_nan=skips_nan, by=by
+    )
 
 
 def finish(
@@ -119,6 +122,7 @@ def regionprops_table(
     unit: Literal["spacing", "micrometre"] = "spacing",
     *,
     intensity: Annotated[Image | None, Input("values")] = None,
+    skips_nan: bool = False,
     place: Place,
 ) -> Pile:
     """Measure the regions of a label image: a table with a row for each region.
@@ -140,7 +144,14 @@ def regionprops_table(
     skimage.measure.regionprops_table
     """
     return measure(
-        image, properties, spacing, unit, by=plain_region_sums, intensity=intensity, place=place
+        image,
+        properties,
+        spacing,
+        unit,
+        by=plain_region_sums,
+        intensity=intensity,
+        skips_nan=skips_nan,
+        place=place,
     )
 
 

@@ -99,6 +99,7 @@ def measure(
     place: Place,
     *,
     properties: Sequence[str] = ("label", "bbox"),
+    skips_nan: bool = False,
     by: ModuleType | Any = plain_region_sums,
 ) -> Pile:
     """Measure the regions of a tile.
@@ -114,6 +115,9 @@ def measure(
         Where the block lies in the image; only its core is measured.
     properties : sequence of str
         Names of `PROPERTIES`.
+    skips_nan : bool
+        Whether intensities that are NaN are left out, as pixels without data; else a region that
+        holds one has the intensity NaN.
     by : module
         `kernels.region_sums` where the kernels are compiled, else `support.plain_region_sums`.
 
@@ -128,12 +132,34 @@ def measure(
     found = shapes(labels, place, runs, set(properties), by)
     for i, image in enumerate(intensities):
         core = image[place.inner]
-        if core.ndim == 2:
-            found |= named(f"{i}.gray", channel(core, place, runs, set(properties), by))
-            continue
-        for c in range(core.shape[2]):
-            found |= named(f"{i}.c{c}", channel(core[..., c], place, runs, set(properties), by))
+        channels = {"gray": core} if core.ndim == 2 else dict_of_channels(core)
+        for name, values in channels.items():
+            counted = with_data(runs, values) if skips_nan else runs
+            measured = channel(values, place, runs, counted, set(properties), by)
+            found |= named(f"{i}.{name}", measured)
     return region_partials.piled([found])
+
+
+def dict_of_channels(core: Image) -> dict[str, Image]:
+    """Return the channels of an image by their names, ``c0``, ``c1``, ..."""
+    return {f"c{c}": core[..., c] for c in range(core.shape[2])}
+
+
+def with_data(runs: region_sums.Runs, values: Image) -> region_sums.Runs:
+    """Cut what is NaN out of the runs of a core; a region may be left without any."""
+    if values.dtype.kind != "f" or not np.isnan(values.min(initial=np.inf)):
+        return runs
+    columns = values.shape[1]
+    inside = np.flatnonzero(plain_region_sums.mask_of(runs, values.shape))
+    kept = ~np.isnan(values.ravel()[inside])
+    slots = np.repeat(runs.slots, runs.stops - runs.starts)[kept]
+    rows, at = np.divmod(inside[kept], columns)
+    begins = np.ones(at.size, np.bool_)
+    begins[1:] = (at[1:] != at[:-1] + 1) | (slots[1:] != slots[:-1]) | (rows[1:] != rows[:-1])
+    firsts = np.flatnonzero(begins)
+    lengths = np.diff(firsts, append=at.size)
+    starts = at[firsts]
+    return region_sums.Runs(runs.labels, slots[firsts], rows[firsts], starts, starts + lengths)
 
 
 def whole_numbers(labels: Image) -> Image:
@@ -236,19 +262,30 @@ def fills(place: Place, runs: region_sums.Runs) -> Finding:
 
 
 def channel(
-    values: Image, place: Place, runs: region_sums.Runs, wanted: set[str], by: Any
+    values: Image,
+    place: Place,
+    runs: region_sums.Runs,
+    counted: region_sums.Runs,
+    wanted: set[str],
+    by: Any,
 ) -> Finding:
-    """Measure the intensities of one channel of a core."""
+    """Measure the intensities of one channel of a core.
+
+    `runs` are those of the regions, and `counted` those of their pixels that have data. For moments
+    the other pixels weigh nothing.
+    """
     if values.dtype.kind == "b":
         values = values.view(np.uint8)
     narrow = values.dtype.kind in "iu" and values.dtype.itemsize <= 2
-    found: Finding = {}
+    lengths = counted.stops - counted.starts
+    pixels = np.bincount(counted.slots, lengths, runs.labels.size)
+    found: Finding = {"pixels": pixels.astype(np.int64)}
     squares = "intensity_std" in wanted
     if wanted & SUMS or "intensity_median" in wanted:
         statistics = integers if narrow else floats
-        found |= statistics(values, place, runs, squares, by)
+        found |= statistics(values, place, counted, squares, by)
     if "intensity_median" in wanted:
-        found |= histogram(values, runs)
+        found |= histogram(values, counted)
     highest = max((power for name, power in WEIGHTED.items() if name in wanted), default=0)
     if highest:
         core, regions = place.core, runs.labels.size
@@ -260,7 +297,7 @@ def channel(
             result, low = region_moments.weighted_moments(*given, words), 0
         else:
             result, low = region_moments.float_moments(*given, place.shape)
-            found |= floats(values, place, runs, False, by)
+            found |= floats(values, place, counted, False, by)
         found |= {"moments": result, "moments.low": np.array(low)}
     return found
 

@@ -295,11 +295,11 @@ def mark(chain: Chain, operation: Operation, image: ImageHeader) -> None:
         return
     dissolved = operation.floats or (operation.channels == "gray" and chain.channels)
     whole = np.dtype(chain.dtype).kind != "f"
-    if operation.gives == "table" or (operation.takes_valid and whole and not dissolved):
-        return
     if chain.is_labels or operation.takes == "labels":
         chain.add(Stage(partial(nodata.to_background, value=value), name="to_background"))
         chain.marks = False
+        return
+    if operation.gives == "table" or (operation.takes_valid and whole and not dissolved):
         return
     chain.add(nodata.marked(image, chain.dtype))
     chain.marked = True

@@ -25,6 +25,7 @@ from cluster_worker.plan.valid_blocks import (
     averaged,
     by_valid,
     filled,
+    has_data,
     prepared_measures,
     prepared_stage,
     refuse_nan,
@@ -258,6 +259,14 @@ def of_table(operation: Operation, stage: Stage, holes: Holes) -> Stage:
         before = list(prepared_measures(tuple(before), partial(as_nan, value=holes.value)))
     counted = replace(measure, of=unmasked(measure.of, holes.value, holes.together))
     return replace(stage, measures=(*before, counted))
+
+
+def as_values(image: Image, value: np.generic, dtype: str, together: bool) -> Image:
+    """Convert a block to floats of the same numbers, with NaN where it has a value.
+
+    `together` is as in `to_nan`.
+    """
+    return np.where(has_data(image, value, together), image, np.nan).astype(dtype, copy=False)
 
 
 def to_background(image: Image, value: np.generic) -> Image:

@@ -65,18 +65,29 @@ def attach(
     Rejected
         If a second image does not fit.
     """
-    numbers = {}
+    numbers, skips = {}, False
     for name, surface in inputs.items():
         reading = Reading(f"{operation.name}.{name}", surface, states[surface], chain, depth)
         reading.check_shape()
-        second = reading.second(operation.inputs[name]["takes"])
+        if operation.inputs[name]["takes"] == "values" and operation.skips_nan:
+            second, skips = reading.measured(), reading.has_holes
+        else:
+            second = reading.second(operation.inputs[name]["takes"])
         zeros = operation.inputs[name].get("beyond") == "nothing"
         chain.seconds.append(second._replace(zeros_beyond=zeros))
         numbers[name] = len(chain.seconds) - 1
+    stages = tuple(map(skipping, stages)) if skips else stages
     return tuple(
         replace(stage, inputs=found) if (found := named(stage, numbers)) else stage
         for stage in stages
     )
+
+
+def skipping(stage: Stage) -> Stage:
+    """Return the stage of a table whose last measure leaves out what is NaN in a second image."""
+    *before, last = stage.measures
+    measure = replace(last, of=partial(last.of, skips_nan=True))
+    return replace(stage, measures=(*before, measure))
 
 
 def named(stage: Stage, numbers: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
@@ -176,13 +187,33 @@ class Reading(NamedTuple):
                 f"{self.where}: takes labels or a mask, got a picture; put a threshold and label "
                 "before it"
             )
-        return self.made(None, self.state.image.dtype)
+        image, dtype = self.state.image, self.state.image.dtype
+        value = nodata.stored_value(image)
+        if value is None or not self.state.marks:
+            return self.made(None, dtype)
+        return self.made(partial(nodata.to_background, value=value), dtype)
 
     def values(self) -> Second:
         """Read the numbers as they are."""
         if self.state.is_mask:
             return self.made(regions, "bool")
         return self.made(None, self.state.image.dtype)
+
+    @property
+    def has_holes(self) -> bool:
+        """Whether some of its pixels may have no data, which `measured` reads as NaN."""
+        return self.state.marks or self.state.marked
+
+    def measured(self) -> Second:
+        """Read the numbers as floats, with NaN for pixels without data, if there may be any."""
+        image = self.state.image
+        value = nodata.stored_value(image)
+        if value is None or not self.state.marks or self.state.marked:
+            return self.values()
+        dtype = image.dtype if np.dtype(image.dtype).kind == "f" else "float64"
+        together = image.kind == "picture"
+        as_values = partial(nodata.as_values, value=value, dtype=dtype, together=together)
+        return self.made(as_values, dtype)
 
 
 def mask_to_depth(image: Image, dtype: str) -> Image:

@@ -291,6 +291,11 @@ class Operation(Traits):
         return "valid" in context_of(self.function)
 
     @property
+    def skips_nan(self) -> bool:
+        """Whether it is a table that can leave out what is NaN in a second image."""
+        return "skips_nan" in context_of(self.function)
+
+    @property
     def consumes_alpha(self) -> bool:
         """Whether it lays transparent pixels over a background, so that no alpha is left."""
         return "alpha" in context_of(self.function)

@@ -12,9 +12,13 @@ from cluster_worker.operations.declare.channels import Image
 from cluster_worker.pixels.tiling import Span, all_of
 
 # What a function may ask for by keyword-only parameters, besides its block.
-# `valid` comes only where some pixels have no data: its default stands for all.
+# `valid` comes only where some pixels have no data, and `skips_nan` where NaN in a second image of
+# values stands for no data: their defaults stand for other images.
 CONTEXT = frozenset(
-    ("alpha", "dtype", "history", "model", "out", "place", "shows", "statistics", "target", "valid")
+    (
+        *("alpha", "dtype", "history", "model", "out", "place", "shows", "skips_nan"),
+        *("statistics", "target", "valid"),
+    )
 )
 
 

@@ -260,6 +260,12 @@ class Channel:
     found: Finding
 
     @property
+    def pixels(self) -> Integers:
+        """Number of pixels of each region that have data."""
+        result: Integers = self.found["pixels"]
+        return result
+
+    @property
     def odd(self) -> NDArray[np.uint8]:
         """Bits for values that are NaN (1), infinite (2) and minus infinite (4)."""
         none = np.zeros(self.regions.pixels.size, np.uint8)
@@ -287,9 +293,9 @@ class Channel:
         return result
 
     def extreme(self, name: str) -> Floats:
-        """Return the least or the greatest intensity; NaN if one is NaN."""
+        """Return the least or the greatest intensity; NaN if one is NaN, or there is none."""
         values = self.found[name].astype(np.float64) + 0.0
-        return np.where(self.odd & 1, np.nan, values)
+        return np.where((self.odd & 1 > 0) | (self.pixels == 0), np.nan, values)
 
     @cached_property
     def local(self) -> Floats:
@@ -309,7 +315,7 @@ class Channel:
 def mean(channel: Channel) -> Floats:
     """Return the mean intensity."""
     total = exact.as_floats(channel.exact_sum("sum"), exact.WORD_BITS * channel.low("sum"))
-    return channel.unless_odd(total / channel.regions.pixels, infinite=True)
+    return channel.unless_odd(total / channel.pixels, infinite=True)
 
 
 def deviation(channel: Channel) -> Floats:
@@ -319,11 +325,11 @@ def deviation(channel: Channel) -> Floats:
     # Both terms in units of 2**(32 × lowest).
     lowest = min(2 * low, low_square)
     count = 2 + max(2 * total.shape[-1] + 2 * low, squares.shape[-1] + low_square) - lowest
-    pixels = exact.words_of(channel.regions.pixels, 2)
+    pixels = exact.words_of(channel.pixels, 2)
     first = exact.product(exact.moved(squares, low_square - lowest, count), pixels, count)
     second = exact.moved(exact.product(total, total, 2 * total.shape[-1]), 2 * low - lowest, count)
     spread = exact.as_floats(exact.added(first, exact.negated(second)), exact.WORD_BITS * lowest)
-    return channel.unless_odd(np.sqrt(spread) / channel.regions.pixels)
+    return channel.unless_odd(np.sqrt(spread) / channel.pixels)
 
 
 def median(channel: Channel) -> Floats:
@@ -338,7 +344,7 @@ def median(channel: Channel) -> Floats:
         for odd in (1, 0)
     )
     low, high = (values[each] if values.size else np.zeros(pixels.size) for each in at)
-    return np.where(channel.odd & 1, np.nan, (low + high) / 2) + 0.0
+    return np.where((channel.odd & 1 > 0) | (known == 0), np.nan, (low + high) / 2) + 0.0
 
 
 def centroid_weighted(channel: Channel) -> Floats:

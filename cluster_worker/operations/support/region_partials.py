@@ -7,7 +7,8 @@ order of ``label``:
   `kernels.region_sums.borders`);
 - ``moments`` and, for each channel of each intensity image, ``3.c0.sum``, ``3.c0.squares``,
   ``3.c0.moments``: integers of several words, in units of 2**(32 × ``….low``);
-- ``3.c0.least``, ``3.c0.greatest`` and ``3.c0.odd`` (see `kernels.region_sums.FloatSums`).
+- ``3.c0.pixels`` (those that have data), ``3.c0.least``, ``3.c0.greatest`` and ``3.c0.odd`` (see
+  `kernels.region_sums.FloatSums`).
 
 The others are lists, with ``….owner`` for the region of each item: ``hull`` (points), ``runs`` and
 ``islands`` (see `region_holes.areas`), and ``3.c0.values`` with ``3.c0.counts``.

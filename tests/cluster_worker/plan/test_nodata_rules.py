@@ -239,6 +239,93 @@ def test_tables_count_the_pixels_with_data(dtype, nodata):
     assert first["b"]["pixels"].sum() == data.size
 
 
+REGIONS = {
+    "operation": "regionprops_table",
+    "id": "cells",
+    "intensity": "input:heights",
+    "properties": [
+        *("label", "area", "intensity_mean", "intensity_min", "intensity_max", "intensity_std"),
+        *("intensity_median", "centroid_weighted"),
+    ],
+}
+
+
+def tables_of(steps, image, header, inputs, core=None, depth="input"):
+    """Run a recipe that gives tables; `inputs` are pairs of a header and pixels."""
+    headers = tuple((name, each) for name, (each, _) in inputs.items())
+    checked = checked_steps(steps, tuple(inputs))
+    planned = plan_any(RecipeRequest(header, checked, headers, depth, core))
+    pixels = {name: each for name, (_, each) in inputs.items()}
+    return run_recipe_alone(planned, image, pixels)[1]
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", 7), *WIDE_CASES])
+def test_intensities_of_regions_are_those_of_the_pixels_with_data(dtype, nodata):
+    image, there = scene(dtype, nodata)
+    labels = (np.indices(image.shape)[0] // 9 * 8 + np.indices(image.shape)[1] // 8).astype("int32")
+    there[labels == 5] = False
+    image[labels == 5] = np.nan if nodata is None else nodata
+    header = ImageHeader(labels.shape, "int32", kind="labels")
+    beside = ImageHeader(image.shape, dtype, kind="intensity", nodata=nodata)
+    given = {"heights": (beside, image)}
+    found = tables_of([REGIONS], labels, header, given)["cells"]
+    for core in ((16, 16), (7, 60)):
+        tiled = tables_of([REGIONS], labels, header, given, core)["cells"]
+        for name, column in found.items():
+            np.testing.assert_array_equal(column, tiled[name])
+    rows, columns = np.indices(image.shape).astype(float)
+    for i, label in enumerate(found["label"]):
+        inside = labels == label
+        values = image[inside & there].astype(float)
+        assert found["area"][i] == inside.sum()
+        row = {name: column[i] for name, column in found.items()}
+        if not values.size:
+            assert all(np.isnan(row[name]) for name in row if name not in ("label", "area"))
+            continue
+        weights = np.where(inside & there, image, 0).astype(float)
+        right = {
+            "intensity_mean": values.mean(),
+            "intensity_min": values.min(),
+            "intensity_max": values.max(),
+            "intensity_std": values.std(),
+            "intensity_median": np.median(values),
+        }
+        if weights.sum() != 0:
+            right["centroid_weighted-0"] = (rows * weights).sum() / weights.sum()
+            right["centroid_weighted-1"] = (columns * weights).sum() / weights.sum()
+        for name, value in right.items():
+            assert row[name] == pytest.approx(value, rel=1e-9, abs=1e-9), name
+
+
+def test_nan_among_intensities_spreads_natively():
+    image, _ = scene("float32", None)
+    labels = np.ones(image.shape, "int32")
+    header = ImageHeader(labels.shape, "int32", kind="labels")
+    given = {"heights": (ImageHeader(image.shape, "float32", kind="intensity"), image)}
+    found = tables_of([REGIONS], labels, header, given, depth="native")["cells"]
+    assert np.isnan(found["intensity_mean"]).all()
+
+
+def test_labels_that_stand_for_no_data_are_background_in_tables():
+    labels = np.zeros((30, 40), "uint16")
+    labels[2:9, 3:9], labels[12:20, 10:30], labels[25:] = 1, 2, 999
+    header = ImageHeader(labels.shape, "uint16", kind="labels", nodata=999)
+    steps = [
+        {"operation": "regionprops_table", "id": "cells", "properties": ["label", "area"]},
+        {"operation": "label_overlap", "id": "pairs", "other": "input:other"},
+        {"operation": "region_adjacency", "id": "near", "background": True},
+    ]
+    other = np.where(labels > 0, 3, 0).astype("uint16")
+    other[:, 20:] = 999
+    given = {"other": (header, other)}
+    found = tables_of(steps, labels, header, given)
+    assert found["cells"]["label"].tolist() == [1, 2]
+    assert found["pairs"]["label"].tolist() == [1, 2]
+    assert found["pairs"]["other"].tolist() == [3, 3]
+    assert found["pairs"]["pixels"].tolist() == [42, 80]
+    assert found["near"]["label"].tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
     "step",
     [
