@@ -124,6 +124,15 @@ def profile_halo(linewidth: int, **_: Any) -> int:
     return linewidth + 2
 
 
+# Bytes of one sample of a line while it is measured: places, the tile it lies in, and its value.
+SAMPLE_BYTES = 96
+
+
+def profile_bytes(src: tuple[float, ...], dst: tuple[float, ...], linewidth: int, **_: Any) -> int:
+    """Return the bytes that the samples of a line need, over its whole length and width."""
+    return SAMPLE_BYTES * math.ceil(math.dist(src[:2], dst[:2]) + 1) * linewidth
+
+
 def join_samples(a: Mapping[str, Array], b: Mapping[str, Array]) -> Columns:
     """Join the samples of two sets of tiles."""
     return {name: np.concatenate([a[name], b[name]]) for name in a}
@@ -166,6 +175,7 @@ def unit_of_profile(column: str, **_: Any) -> str:
     Table(join_samples, finish_profile, halo=profile_halo, unit=unit_of_profile),
     channels="any",
     arrays=3,
+    table=profile_bytes,
     cost=0.1,
     differs="the table has the place of each value as well",
 )
