@@ -3,8 +3,8 @@
 from chalicelib.schema_parts import SIZE, TEXT, Schema, record, reference
 from config.contract.references import ORIGINAL
 
-# Characters of base64: a file of 3 MB, such as the photograph of a phone or a slice of DICOM, within
-# the limit of a message (`resources.MESSAGE_BYTES_MAX`).
+# Characters of base64: a file of 3 MB, such as the photograph of a phone or a slice of DICOM,
+# within the limit of a message (`resources.MESSAGE_BYTES_MAX`).
 PREVIEW_CONTENT_MAX = 4_000_000
 
 IMAGE_KIND: Schema = {
