@@ -3,9 +3,10 @@
 Over hosts, every pass reads its pixels from a store and writes them to it. The host that has the
 image first writes it there, and reads the result at the end. So a plan takes
 
-    start + estimate(hosts · ranks) + traffic / (hosts · rate) + (image + result) / rate
+    start + estimate(hosts · ranks) + traffic / (hosts · h) + (image + result) / r
 
-seconds. Rates are those of one machine, as for `cost.estimate`.
+seconds, where r is the rate of one process, and h that of a host: of all its ranks, but at most of
+its link. Rates are those of one machine, as for `cost.estimate`.
 """
 
 from dataclasses import dataclass, replace
@@ -25,19 +26,23 @@ class Network:
 
     Attributes
     ----------
-    bytes_per_second : float
-        Pixels that one host reads from the store or writes to it, compression included.
+    process_bytes_per_second, link_bytes_per_second : float
+        Pixels that one process reads from the store or writes to it, compression included, and that
+        all processes of one host do.
     start : float
         Seconds to lease hosts, to start a world over them, and to end it.
     """
 
-    bytes_per_second: float
+    process_bytes_per_second: float
+    link_bytes_per_second: float
     start: float
 
 
-# Measured by two hosts in namespaces, on two cores of a Xeon at 2.1 GHz with an S3 on the same
-# machine; the compression takes most of the time, so a faster network changes little.
-NETWORK = Network(bytes_per_second=60e6, start=1.5)
+# Both rates are assumed. A process has eight requests under way, each of a chunk of 256 KiB or
+# more, which S3 answers in 30 ms. The link is that of a c6i.xlarge, 1.56 Gbit/s. Compressing chunks
+# and writing them to memory was faster: 161 MB/s on two busy cores. From the lease to the first
+# task 0.8 s were measured there; a network makes some more of it.
+NETWORK = Network(process_bytes_per_second=60e6, link_bytes_per_second=195e6, start=1.5)
 
 
 def seconds_over(
@@ -67,8 +72,9 @@ def seconds_over(
         return estimate(planned, ranks, cores, rates).seconds
     together = replace(rates, bytes_per_second=hosts * rates.bytes_per_second)
     computing = estimate(planned, hosts * ranks, hosts * cores, together).seconds
-    moved = sum(traffic(planned, hosts * ranks)) / hosts + given_bytes(planned)
-    return network.start + computing + moved / network.bytes_per_second
+    link, process = network.link_bytes_per_second, network.process_bytes_per_second
+    moving = sum(traffic(planned, hosts * ranks)) / hosts / min(ranks * process, link)
+    return network.start + computing + moving + given_bytes(planned) / min(process, link)
 
 
 def hosts_worth(
@@ -88,7 +94,8 @@ def hosts_worth(
     most : int
         Most hosts.
     least_seconds : float
-        Time that they must save, in comparison with one host; 0 or more.
+        Time that they must save, in comparison with one host. Below 0, hosts are taken also where
+        they save nothing.
     """
     given = ranks, cores, rates
     alone = seconds_over(planned, 1, *given)

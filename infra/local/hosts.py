@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Self
 
 from infra.local.process import LocalError, Process
@@ -84,6 +85,9 @@ class IsolatedHosts:
     def _add(self) -> None:
         switch = self.namespace("switch")
         for each in (switch, *map(self.namespace, self.names)):
+            if Path("/run/netns", each).exists():
+                # The app was killed before it could remove it. Its port is ours now, and the tag.
+                run("ip", "netns", "del", each)
             run("ip", "netns", "add", each)
             self.closing.callback(run, "ip", "netns", "del", each)
         run("ip", "-n", switch, "link", "add", "switch", "type", "bridge")

@@ -26,8 +26,10 @@ pytestmark = [
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
-# It takes long enough for its estimate to be worth two hosts.
-STEPS = [{"operation": "denoise_nl_means", "patch_distance": 31}]
+# The ranks of both hosts combine a statistic of the whole image.
+QUICK = [{"operation": "gaussian", "sigma": 3}, {"operation": "equalize_hist"}]
+# Long enough to be struck in the middle.
+SLOW = [{"operation": "denoise_nl_means", "patch_distance": 31}]
 IMAGE = np.tile(data.camera(), (3, 3))
 NAMES = ["worker-host-a", "worker-host-b"]
 
@@ -35,7 +37,7 @@ NAMES = ["worker-host-a", "worker-host-b"]
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
-    with LocalApp(folder, ranks=1, hosts=2, sweep_seconds=1.0, HOSTS_SAVE_SECONDS="0.1") as app:
+    with LocalApp(folder, ranks=1, hosts=2, sweep_seconds=1.0, HOSTS_SAVE_SECONDS="-60") as app:
         yield app
 
 
@@ -54,17 +56,12 @@ def client(app):
         yield client
 
 
-@pytest.fixture(scope="module")
-def expected():
-    """What one tile gives."""
-    request = PlanRequest(header_of(IMAGE.shape, "uint8"), checked_steps(STEPS), kernels=True)
-    return run_alone(plan(request), IMAGE)
-
-
-def check(client, batch, expected):
-    """Check that the job of a batch has the result of one host; return its view."""
+def check(client, batch, steps):
+    """Check that the job of a batch has the pixels of one tile; return its view."""
     (job,) = client.wait(batch, 1).values()
     assert (job["state"], job["reason"]) == ("succeeded", "")
+    request = PlanRequest(header_of(IMAGE.shape, "uint8"), checked_steps(steps), kernels=True)
+    expected = run_alone(plan(request), IMAGE)
     np.testing.assert_array_equal(pictures.pixels(client.download(job)), expected)
     return job
 
@@ -80,9 +77,9 @@ def has_leased(app, worker, job):
     return any('"hosts leased"' in line and f'"{job}/' in line for line in lines)
 
 
-def test_an_image_is_computed_by_the_ranks_of_both_hosts(app, client, table, expected):
-    batch, _ = client.submit(STEPS, [("big.png", "image/png", pictures.png(IMAGE))])
-    job = check(client, batch, expected)
+def test_an_image_is_computed_by_the_ranks_of_both_hosts(app, client, table):
+    batch, _ = client.submit(QUICK, [("big.png", "image/png", pictures.png(IMAGE))])
+    job = check(client, batch, QUICK)
     assert sorted(map(host_of, job["hosts"])) == ["host-a", "host-b"]
     assert sorted(job["hosts"].values()) == [[0], [1]]
     assert job["attempt"] <= 2
@@ -93,16 +90,14 @@ def test_an_image_is_computed_by_the_ranks_of_both_hosts(app, client, table, exp
 
 
 @pytest.mark.long
-def test_after_the_second_host_was_killed_the_first_finishes_the_image(
-    app, client, table, expected
-):
-    batch, (name,) = client.submit(STEPS, [("big.png", "image/png", pictures.png(IMAGE))])
+def test_after_the_second_host_was_killed_the_first_finishes_the_image(app, client, table):
+    batch, (name,) = client.submit(SLOW, [("big.png", "image/png", pictures.png(IMAGE))])
     until(lambda: table.job(batch, name).tiles_done > 0, 60)
     head, other = sorted(NAMES, key=lambda each: not has_leased(app, each, name))
     assert [each.until > 0 for each in table.hosts()] == [True, True]
     for pid in below(app.pids()[other]):
         os.kill(pid, signal.SIGKILL)
-    job = check(client, batch, expected)
+    job = check(client, batch, SLOW)
     assert [f"worker-{host_of(each)}" for each in job["hosts"]] == [head]
     # The lease of the killed host ends by itself; its supervisor has started another worker.
     until(lambda: all(each.until <= milliseconds() for each in table.hosts()), 30)

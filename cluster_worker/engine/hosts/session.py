@@ -153,7 +153,7 @@ class Session:
             self.end()
 
     def handle(self, message: Message) -> None:
-        """Do what the engine asks; what fails is said to it."""
+        """Do what the engine asks; what fails is said to it. Raises Lost if its lease has ended."""
         kind = message["kind"]
         try:
             if kind == "launch":
@@ -165,6 +165,9 @@ class Session:
                 self.begin(message["task"], int(message["private"]))
             elif kind == "cancel":
                 self.cancel()
+        except Lost:
+            # The engine goes on without this host, and blames nobody.
+            raise
         except (Broken, OSError, ValueError, TypeError) as error:
             self.fail(error)
 

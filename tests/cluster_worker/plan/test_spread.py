@@ -29,9 +29,13 @@ def test_hosts_that_share_much_work_take_less_time():
 def test_every_pixel_goes_to_the_store_and_its_result_comes_back():
     chain = planned(QUICK, 100)
     assert given_bytes(chain) == 20_000
-    slow = replace(NETWORK, bytes_per_second=10_000.0)
+    slow = replace(NETWORK, process_bytes_per_second=10_000.0)
     # Both ways of the image, and what two hosts read and write of it.
     assert seconds_over(chain, 2, 1, 1, MEASURED, slow) == pytest.approx(4.5, abs=0.1)
+    # Four ranks of a host move four times as much, unless its link is full.
+    assert seconds_over(chain, 2, 4, 4, MEASURED, slow) == pytest.approx(3.75, abs=0.1)
+    full = replace(slow, link_bytes_per_second=20_000.0)
+    assert seconds_over(chain, 2, 4, 4, MEASURED, full) == pytest.approx(4.0, abs=0.1)
 
 
 @pytest.mark.parametrize(("steps", "hosts"), [(SLOW, 4), (QUICK, 1)])
@@ -44,3 +48,7 @@ def test_hosts_that_save_less_than_the_least_time_are_not_taken():
     saved = seconds_over(chain, 1, 4, 4, MEASURED) - seconds_over(chain, 2, 4, 4, MEASURED)
     assert hosts_worth(chain, 2, 4, 4, MEASURED, saved - 0.1) == 2
     assert hosts_worth(chain, 2, 4, 4, MEASURED, saved + 0.1) == 1
+
+
+def test_a_least_time_below_zero_takes_hosts_where_they_save_nothing():
+    assert hosts_worth(planned(QUICK), 2, 4, 4, MEASURED, -60.0) == 2
