@@ -15,8 +15,8 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2) as started:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as started:
         yield started
 
 

@@ -14,8 +14,8 @@ rng = np.random.default_rng(5)
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2, warm=False) as made:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as made:
         yield made
 
 

@@ -17,8 +17,8 @@ SLOW = [{"operation": "median", "footprint": "disk", "radius": 3}]
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2) as engine:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as engine:
         yield engine
 
 

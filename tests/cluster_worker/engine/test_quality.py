@@ -22,8 +22,8 @@ CLOSE, NEAR = 2.5, 5.0
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(1, warm=False) as found:
+def engine(warm_engine):
+    with Engine(1, beside=warm_engine) as found:
         yield found
 
 

@@ -22,8 +22,8 @@ RANDOM = np.random.default_rng(9)
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2) as started:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as started:
         yield started
 
 

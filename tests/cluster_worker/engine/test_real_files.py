@@ -21,8 +21,8 @@ GAUSSIAN = [{"operation": "gaussian", "sigma": 1.0}]
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(1) as found:
+def engine(warm_engine):
+    with Engine(1, beside=warm_engine) as found:
         yield found
 
 

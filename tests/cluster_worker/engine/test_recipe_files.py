@@ -27,8 +27,8 @@ STEPS = [
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2) as made:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as made:
         yield made
 
 

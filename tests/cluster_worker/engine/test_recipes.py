@@ -21,8 +21,8 @@ STEPS = [
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3])
-def engine(request):
-    with Engine(ranks=request.param, core=(64, 90)) as made:
+def engine(request, warm_engine):
+    with Engine(ranks=request.param, core=(64, 90), beside=warm_engine) as made:
         yield made
 
 

@@ -35,6 +35,7 @@ PHOTOGRAPH = np.tile(data.astronaut(), (2, 2, 1))[:777, :901]
 
 @pytest.fixture(scope="module")
 def engine():
+    # Of its own, because a test kills what decoders are born from.
     with Engine(ranks=2) as engine:
         yield engine
 

@@ -24,8 +24,8 @@ GAUSSIAN = [{"operation": "gaussian", "sigma": 2.0}]
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2, warm=False) as made:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as made:
         yield made
 
 

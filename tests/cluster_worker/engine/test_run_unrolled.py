@@ -15,8 +15,8 @@ STEPS = [{"operation": "gaussian", "sigma": 2}, {"operation": "invert"}]
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(ranks=2) as engine:
+def engine(warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as engine:
         yield engine
 
 
