@@ -13,6 +13,7 @@ SHARED = {
     "app/test_recipes.py": "app",
     "infra/test_app.py": "app",
     "infra/test_operator.py": "app",
+    "infra/test_server.py": "app",
     "infra/test_stack.py": "stack",
     "infra/test_stack_code.py": "stack",
     "infra/test_stack_grants.py": "stack",
