@@ -1,6 +1,7 @@
 /** Thumbnails of files, made when they become visible and cached per file. */
 
-import { type Raster, decodingOf, shrunk, valuesOfRaster } from "./raster/raster";
+import { patient } from "./patient";
+import type { Raster } from "./raster/raster";
 import { lanes } from "./uploader";
 
 const SIDE = 96;
@@ -29,6 +30,7 @@ async function make(file: File): Promise<string> {
   const isSmall = file.size <= BYTES_MAX;
   const shown = isSmall ? await lane(() => ofPicture(file)).catch(() => "") : "";
   if (shown) return shown;
+  const { decodingOf } = await readers();
   // The wait for the service takes no place in the lane.
   const decoding = await lane(async () => {
     const started = decodingOf(file);
@@ -49,8 +51,12 @@ async function ofPicture(file: File): Promise<string> {
   return URL.createObjectURL(await canvas.convertToBlob({ type: "image/webp", quality: 0.8 }));
 }
 
+/** Load what reads files that browsers do not show: most visitors have none. */
+const readers = () => patient(() => import("./raster/raster"));
+
 /** Make the thumbnail of a file that browsers do not show from its values. */
 async function ofRaster(raster: Raster): Promise<string> {
+  const { shrunk, valuesOfRaster } = await readers();
   const scale = SIDE / Math.min(raster.width, raster.height);
   const [width, height] = [raster.width, raster.height].map((side) =>
     Math.max(1, Math.min(side, Math.round(side * scale))),

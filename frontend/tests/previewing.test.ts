@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { coreOf, cropOf, hasFewColours, scaledBody, trimmed } from "../src/previewing";
-import { onUnread } from "../src/raster/raster";
+import { onUnread } from "../src/raster/elsewhere";
 import { addressOfRaster } from "../src/reading";
 import { type Step, type Value, newStep } from "../src/recipe";
 import { CANNY, GAUSSIAN } from "./parts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { pieceAt } from "../src/previewing";
-import { factsOfTiff, outOfRange } from "../src/fileFacts";
+import { factsOfTiff, outOfRange } from "../src/raster/facts";
 import { pieceOf } from "../src/raster/pieces";
 import { type Raster, cutOf, rasterOf, shrunk, valuesOfRaster } from "../src/raster/raster";
 import { readTiff, tiffOf } from "../src/raster/tiff";

@@ -1,7 +1,8 @@
 // @vitest-environment jsdom
 import { expect, test } from "vitest";
 import { asCurl, asPython, asShell } from "../src/commands";
-import { outOfRange, readIn } from "../src/fileFacts";
+import { readIn } from "../src/fileFacts";
+import { outOfRange } from "../src/raster/facts";
 import { type Directory, planeAt, stackIn } from "../src/raster/planes";
 import { type Operation, PLAIN_OUTPUT, recipeKey, recipeOfKey } from "../src/recipe";
 import { fragmentOf, recipeFrom, recipeIn } from "../src/share";

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { onUnread } from "../src/raster/raster";
+import { onUnread } from "../src/raster/elsewhere";
 import { lane, thumbnailOf } from "../src/thumbnails";
 
 // There is no canvas here: one that draws nothing, and no browser that decodes.

@@ -1,15 +1,21 @@
 """The site, clicked through as a visitor would."""
 
+import gzip
+import re
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 from skimage import color, data, filters, util
 
+from config.contract.settings import TOP
 from tests.app import pictures
-from tests.site.pages import add_filter, choose, process, row
+from tests.site.pages import add_filter, choose, print_figure, process, row
 
 pytestmark = pytest.mark.slow
 
+# React alone takes half of it.
+FIRST_BYTES_MAX = 120_000
 PHOTOGRAPHS = {
     "astronaut.png": np.tile(data.astronaut(), (4, 4, 1)),
     "coffee.png": data.coffee(),
@@ -26,6 +32,17 @@ def expected(image):
     """Blur and turn gray with scikit-image, in single precision, rounded once."""
     blurred = filters.gaussian(util.img_as_float32(image), 3.0, channel_axis=2)
     return util.img_as_ubyte(color.rgb2gray(blurred))
+
+
+def test_the_first_view_needs_no_more_than_120_kilobytes():
+    """Page, styles and scripts that come before the first view, compressed as they are sent."""
+    folder = TOP / "frontend" / "dist"
+    page = (folder / "index.html").read_text()
+    names = re.findall(r'(?:src|href)="/(assets/[^"]+\.(?:js|css))"', page)
+    parts = [page.encode(), *((folder / name).read_bytes() for name in names)]
+    size = sum(len(gzip.compress(part, 9)) for part in parts)
+    print_figure(f"first view: {size / 1000:.1f} kB in {len(parts)} files")
+    assert size <= FIRST_BYTES_MAX
 
 
 def test_two_photographs_go_through_a_chain_and_come_back_as_scikit_image_has_them(page):

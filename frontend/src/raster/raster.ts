@@ -1,6 +1,7 @@
 /** Pixels of files that browsers do not show as they are: TIFF, and PNG of 16 bits. */
 
 import type { Histogram, Samples, Values } from "../values";
+import { decodedElsewhere } from "./elsewhere";
 import { readPng } from "./png";
 import { readTiff } from "./tiff";
 
@@ -38,15 +39,6 @@ const FILES_KEPT = 4;
 
 const made = new Map<File, Map<number, Decoding>>();
 
-type Decode = (file: File, plane: number) => Promise<Raster | null>;
-
-let decodeElsewhere: Decode = () => Promise.resolve(null);
-
-/** Have files that this page cannot read decoded by a function. */
-export function onUnread(decode: Decode): void {
-  decodeElsewhere = decode;
-}
-
 /**
  * Read a plane of a file, once; null if the file is too large, or of a kind that browsers show.
  *
@@ -75,8 +67,7 @@ export function decodingOf(file: File, plane = 0): Decoding {
 
 function startDecoding(file: File, plane: number): Decoding {
   const here = readHere(file, plane);
-  const elsewhere = () => decodeElsewhere(file, plane).catch(() => null);
-  return { here, raster: here.then((raster) => raster ?? elsewhere()) };
+  return { here, raster: here.then((raster) => raster ?? decodedElsewhere(file, plane)) };
 }
 
 async function readHere(file: File, plane: number): Promise<Raster | null> {

@@ -1,9 +1,10 @@
 /** Decoding of files that neither the browser nor this page can read, by a running worker. */
 
 import type { PreviewPicture } from "../api";
-import { type Facts, type FileFacts, type Reading, factsFound } from "../fileFacts";
+import type { Facts, FileFacts, Reading } from "../fileFacts";
 import { check, isViewable } from "../files";
 import { base64Of, hashOf } from "../previewing";
+import { factsFound } from "../raster/facts";
 import { pieceOf } from "../raster/pieces";
 import type { Raster } from "../raster/raster";
 import { bytesOf, hasValues, valuesAt } from "../reading";

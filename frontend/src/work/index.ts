@@ -9,7 +9,7 @@ import type { Step } from "../recipe";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
 import type { Reading } from "../fileFacts";
-import { onUnread } from "../raster/raster";
+import { onUnread } from "../raster/elsewhere";
 import { Desk } from "./desk";
 import { restore, watchDraft } from "./follow";
 import { listenToOtherTabs } from "./tabs";

@@ -1,6 +1,7 @@
 import { useEffect, useId, useState } from "react";
-import { type Facts, factsOf } from "../../fileFacts";
+import type { Facts } from "../../fileFacts";
 import { fileTexts } from "../../fileTexts";
+import { factsOf } from "../../raster/facts";
 import { type Axis, planeAt } from "../../raster/planes";
 
 import "./reading.css";

@@ -1,16 +1,8 @@
 import { useEffect, useId, useState } from "react";
 import { ApiProblem, type ImageKind } from "../../api";
-import {
-  type Across,
-  type Facts,
-  KINDS,
-  type Reading,
-  factsOf,
-  isNumbers,
-  outOfRange,
-  readIn,
-} from "../../fileFacts";
+import { type Across, type Facts, KINDS, type Reading, isNumbers, readIn } from "../../fileFacts";
 import { fileTexts } from "../../fileTexts";
+import { factsOf, outOfRange } from "../../raster/facts";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { Icon } from "../Icon";
 import { useSelectedImage } from "../useSize";
