@@ -47,6 +47,23 @@ test("of a TIFF the service's pictures are shown, or painted from the values tha
   ]);
 });
 
+test("a smaller copy that the page has read gives way to the picture of the whole", () => {
+  const tiles = { original: picture("/o", TILES_TYPE), result: picture("/r", TILES_TYPE) };
+  const copy = { address: "raster:1", isSmaller: true };
+  const coming = done("image/tiff", { until: Date.now() + 1e5 }, 6000);
+  expect(sources(layersOf(coming, { ...NOTHING, isComing: true, raster: copy }))).toEqual([
+    ["before", "raster:1", "values"],
+  ]);
+  const there = done("image/tiff", tiles, 6000);
+  expect(sources(layersOf(there, { ...NOTHING, raster: copy }))[0]).toEqual([
+    "before",
+    "/o",
+    "tiles",
+  ]);
+  const own = { address: "raster:1", isSmaller: false };
+  expect(sources(layersOf(there, { ...NOTHING, raster: own }))[0]?.[1]).toBe("raster:1");
+});
+
 test("a large image is shown in tiles, and its result not before they are there", () => {
   const coming = done("image/jpeg", { until: Date.now() + 1e5 }, 6000);
   expect(awaitsViews(coming)).toBe(true);

@@ -49,7 +49,7 @@ export function layersOf(
   const layers: Layer[] = [];
   const before = { key: "before", title: texts.viewer.beforeOf(name) } as const;
   if (preview.before) layers.push({ ...before, ...plain(preview.before) });
-  else if (raster?.address)
+  else if (raster?.address && !(raster.isSmaller && views?.original))
     layers.push({ ...before, ...plain(raster.address), isScaled: raster.isSmaller });
   else if (views?.original && !(preview.url && local))
     layers.push({ ...before, ...at(views.original) });
