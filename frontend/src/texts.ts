@@ -19,6 +19,7 @@ export const texts = {
   title: "Distributed Image Processing",
   tagline: "scikit-image filters over many pictures at once",
   apiLink: "API",
+  about: "Help, limits and privacy",
   size,
   dimensions: ({ width, height }: { width: number; height: number }) => `${width} × ${height}`,
   percent: (part: number) => `${number.format(Math.round(100 * part))} %`,

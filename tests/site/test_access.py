@@ -24,6 +24,10 @@ def states(page):
     page.keyboard.press("?")
     yield "keys"
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Help, limits and privacy").click()
+    expect(page.get_by_role("heading", name="Privacy", exact=True)).to_be_visible()
+    yield "about"
+    page.keyboard.press("Escape")
     choose(
         page,
         ("coffee.png", "image/png", pictures.png(data.coffee())),

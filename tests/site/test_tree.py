@@ -50,6 +50,10 @@ def test_screen_readers_are_told_the_main_states(page):
     page.keyboard.press("?")
     assert_tree(page, "keys")
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Help, limits and privacy").click()
+    expect(page.get_by_role("heading", name="Privacy", exact=True)).to_be_visible()
+    assert_tree(page, "about")
+    page.keyboard.press("Escape")
     coins = pictures.png(data.coins()[:160, :200])
     choose(
         page,

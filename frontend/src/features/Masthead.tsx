@@ -1,6 +1,7 @@
 import { useState } from "react";
 import { texts } from "../texts";
 import { applyTheme, chosenTheme, nextTheme } from "../theme";
+import { About } from "./About";
 import { Icon } from "./Icon";
 import { Keys } from "./Keys";
 
@@ -31,6 +32,7 @@ export function Masthead() {
           <Icon name={ICONS[theme]} />
         </button>
         <Keys />
+        <About />
       </div>
     </header>
   );
