@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters chains kernels processors engine gigapixel cells scaling bench broker \
-	worker rabbitmq4 chaos drill enforced installed compose server hosts files
+	worker rabbitmq4 chaos drill enforced installed compose server hosts files films
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -40,9 +40,11 @@ LONG_hosts := tests/hosts
 LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
 	tests/cluster_worker/test_real_work.py
 
+LONG_films := tests/site/test_films.py
+
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke drill image release bom generate lock
+.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke drill image release bom generate pictures lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -133,6 +135,10 @@ generate: ## Write catalogue, OpenAPI document, docs/operations and the lists fo
 	@$(SETUP) check
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
 	$(PYTHON) -m tests.documents
+
+pictures: ## Take the pictures of the page in docs anew
+	@$(SETUP) test
+	@$(PYTHON) -m tests.site.docs_pictures
 
 lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
 	@$(SETUP) check

@@ -217,15 +217,15 @@ def test_a_slide_is_zoomed_before_and_after_with_the_values_of_its_file(page, tm
         "data-job-state", "succeeded", timeout=1000 * SECONDS
     )
     expect(page.locator(".tiles canvas")).to_have_count(2, timeout=1000 * SECONDS)
-    page.wait_for_timeout(2000)
+    page.wait_for_timeout(8000)
     strip.shot("Before and after in deep zoom")
     page.get_by_role("button", name="100 %").click()
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(8000)
     strip.shot("At 100 %")
     stage = page.get_by_role("group", name="Picture")
     for _ in range(9):
         stage.press("+")
-    page.wait_for_timeout(2500)
+    page.wait_for_timeout(8000)
 
     def is_the_files():
         (x, y), values = pointed(page, 200, 150)

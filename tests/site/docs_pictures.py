@@ -1,0 +1,92 @@
+"""`make pictures`: take the pictures of the page in docs anew, from the app itself."""
+
+import io
+import shutil
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+from skimage import data
+
+from config.contract.settings import TOP
+from infra.local.app import LocalApp
+from tests.app import pictures
+from tests.site.conftest import ARGUMENTS
+from tests.site.pages import add_filter, choose, move_up, process, row, succeeds, until
+from tests.site.test_tables import nuclei, tiff
+
+WINDOW = {"width": 1440, "height": 900}
+COLOURS = 128
+PLATES = ("plate A1.tif", "plate A2.tif", "plate B1.tif", "plate B2.tif")
+
+
+def save(page, path):
+    """Save what is seen as a small file: a PNG in a palette, or WebP."""
+    # What moves has come to rest then.
+    page.wait_for_timeout(1500)
+    shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    if path.suffix == ".png":
+        shot.quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    else:
+        shot.save(path, quality=85, method=6)
+
+
+def counted(page, docs):
+    """Four plates are counted, and a fifth is damaged: the picture of the README."""
+    images = {name: tiff(nuclei(seed, 60, 420)) for seed, name in enumerate(PLATES)}
+    images["plate B3.tif"] = tiff(nuclei(9, 60, 420))[:90_000]
+    choose(page, *((name, "image/tiff", content) for name, content in images.items()))
+    page.get_by_role("button", name="Count objects").click()
+    process(page)
+    for name in PLATES:
+        succeeds(page, name, 120)
+    expect(row(page, "plate B3.tif")).to_have_attribute("data-job-state", "failed")
+    row(page, "plate A2.tif").get_by_role("button", name="Show plate A2.tif").click()
+    grid = page.get_by_role("grid", name="Table: Measure objects")
+    expect(page.get_by_role("img", name="plate A2.tif, after")).to_be_visible()
+    grid.get_by_role("button", name="Area").click()
+    grid.locator("[aria-rowindex='3']").click()
+    until(page, lambda: page.locator(".region").count() == 1, "an object is marked")
+    expect(page.locator(".toast")).to_have_count(0)
+    save(page, docs / "app.png")
+
+
+def measured(page, docs):
+    """A line is measured before and after a filter: the picture of docs/tables.md."""
+    choose(page, ("coffee.png", "image/png", pictures.png(data.coffee()[:, 100:500])))
+    add_filter(page, "Blurring")
+    add_filter(page, "Grayscale")
+    move_up(page, "Grayscale")
+    page.locator(".step").last.get_by_role("spinbutton", name="Sigma").fill("4")
+    expect(page.get_by_role("img", name="coffee.png, preview")).to_be_visible()
+    page.get_by_role("button", name="Measure on the picture").click()
+    page.get_by_text("Line", exact=True).click()
+    expect(page.get_by_role("slider", name="Start of the line")).to_be_visible()
+    expect(page.locator(".toast")).to_have_count(0)
+    save(page, docs / "measured.webp")
+
+
+def take(url, docs):
+    """Take all pictures from the app at an address."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=ARGUMENTS
+        )
+        for picture in (counted, measured):
+            page = browser.new_page(viewport=WINDOW, reduced_motion="reduce")
+            page.on("dialog", lambda dialog: dialog.accept())
+            page.goto(url)
+            picture(page, docs)
+            page.close()
+        browser.close()
+
+
+def main():
+    """Start the app, take the pictures, and end it."""
+    with tempfile.TemporaryDirectory() as folder, LocalApp(Path(folder), say=print) as app:
+        take(app.url, TOP / "docs")
+
+
+if __name__ == "__main__":
+    main()
