@@ -88,7 +88,7 @@ def pyramid(image):
 
 
 def test_a_slide_is_seen_by_a_smaller_copy_of_its_own_before_it_is_sent(page):
-    image = np.tile(data.immunohistochemistry(), (8, 8, 1))
+    image = np.tile(data.immunohistochemistry(), (5, 5, 1))
     content = pyramid(image)
     assert len(content) > 3_000_000
     choose(page, ("slide.svs", "image/tiff", content))
@@ -103,7 +103,7 @@ def test_a_slide_is_seen_by_a_smaller_copy_of_its_own_before_it_is_sent(page):
     near = image[max(0, y - 8) : y + 8, max(0, x - 8) : x + 8].reshape(-1, 3).astype(int)
     assert (shown >= near.min(0) - 25).all()
     assert (shown <= near.max(0) + 25).all()
-    assert max(x, y) > 1100
+    assert max(x, y) > 700
     zoom = float(page.locator(".zoom-now").inner_text().removesuffix(" %"))
     box = page.get_by_role("img", name="slide.svs, before").bounding_box()
     assert abs(zoom - 100 * box["width"] / image.shape[1]) <= 1
@@ -117,7 +117,7 @@ def test_one_plane_of_a_large_stack_is_read_without_the_others(page):
     random = np.random.default_rng(5)
     planes = random.integers(0, 4096, (4, 900, 800)).astype(np.uint16)
     buffer = io.BytesIO()
-    tifffile.imwrite(buffer, planes, compression="lzma", photometric="minisblack")
+    tifffile.imwrite(buffer, planes, compression="zstd", photometric="minisblack")
     assert buffer.getbuffer().nbytes > 3_000_000
     choose(page, ("stack.tif", "image/tiff", buffer.getvalue()))
     expect(page.get_by_role("img", name="stack.tif, before")).to_be_visible(timeout=60_000)
