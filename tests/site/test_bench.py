@@ -82,6 +82,27 @@ def test_a_tiff_of_sixteen_bits_is_previewed_with_its_values_where_the_visitor_l
     until(page, lambda: pointed(page, 300, 300)[1] == expected, "the values after one filter")
 
 
+def test_the_next_image_of_the_same_size_is_seen_at_the_same_place(page):
+    images = {name: np.roll(data.coffee(), by, 1) for name, by in (("a.png", 0), ("b.png", 90))}
+    images["small.png"] = data.coffee()[:300, :300]
+    choose(page, *((name, "image/png", pictures.png(each)) for name, each in images.items()))
+    expect(page.get_by_role("img", name="a.png, before")).to_be_visible()
+    stage = page.get_by_role("group", name="Picture")
+    for key in ("1", "+", "+", "+", "ArrowRight", "ArrowDown"):
+        stage.press(key)
+    zoom = page.locator(".zoom-now").inner_text()
+    place, (red_green_blue,) = pointed(page, 120, 90)
+    row(page, "b.png").get_by_role("button", name="Show b.png").click()
+    expect(page.get_by_role("img", name="b.png, before")).to_be_visible()
+    expect(page.locator(".zoom-now")).to_have_text(zoom)
+    (x, y), (other,) = pointed(page, 120, 90)
+    assert (x, y) == place
+    assert [int(each) for each in red_green_blue.split()] == images["a.png"][y, x].tolist()
+    assert [int(each) for each in other.split()] == images["b.png"][y, x].tolist()
+    row(page, "small.png").get_by_role("button", name="Show small.png").click()
+    expect(page.get_by_role("button", name="Fit")).to_have_attribute("aria-pressed", "true")
+
+
 def test_at_400_percent_everything_can_be_reached_and_nothing_covers_process(page):
     page.set_viewport_size(ZOOMED)
     choose(page, ("coffee.png", "image/png", pictures.png(data.coffee())))

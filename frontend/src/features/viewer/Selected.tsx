@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { type RefObject, useEffect, useRef, useState } from "react";
 import { isViewable } from "../../files";
 import { type ImageItem, awaitsViews, isActive } from "../../state/images";
 import { useSelected } from "../../state/store";
@@ -20,7 +20,7 @@ import { PieceMap } from "./PieceMap";
 import { PreviewMark, UpTo } from "./PreviewMark";
 import { RegionMark } from "./RegionMark";
 import { Stage } from "./Stage";
-import type { Measuring } from "./Viewer";
+import type { Measuring, Sight } from "./Viewer";
 import { type Look, type Mode, ViewerHead } from "./ViewerHead";
 import { type Layer, isDeep, layersOf } from "./layers";
 import { type Preview, usePreview } from "./usePreview";
@@ -40,12 +40,14 @@ const LABEL_MODES: readonly Mode[] = [...MODES, "over"];
 
 interface SelectedProps {
   readonly image: ImageItem;
+  /** Kept from one image to the next, so that the same place is seen in all of one size. */
+  readonly sight: RefObject<Sight | null>;
   readonly measuring: Measuring | null;
   onMeasuring(measuring: Measuring | null): void;
 }
 
 /** The pictures of the selected image, before and after, and what is said about them. */
-export function Selected({ image, measuring: asked, onMeasuring }: SelectedProps) {
+export function Selected({ image, sight, measuring: asked, onMeasuring }: SelectedProps) {
   const [look, setLook] = useState(FIRST_LOOK);
   const [piece, setPiece] = useState<Point | null>(null);
   const [upTo, setUpTo] = useState<number | null>(null);
@@ -91,6 +93,7 @@ export function Selected({ image, measuring: asked, onMeasuring }: SelectedProps
       {layers.length > 0 ? (
         <Stage
           layers={layers}
+          sight={sight}
           split={shown}
           whole={layers.find(({ key }) => key === "before")?.isScaled ? size : null}
           over={isOver ? opacity : undefined}

@@ -4,6 +4,7 @@ import {
   type MouseEvent,
   type PointerEvent,
   type ReactNode,
+  type RefObject,
   useCallback,
   useEffect,
   useLayoutEffect,
@@ -32,6 +33,7 @@ import { Picture } from "./Picture";
 import { StretchMark } from "./StretchMark";
 import { Zoom } from "./Zoom";
 import { pointOf, useFingers, useWheel } from "./gestures";
+import type { Sight } from "./Viewer";
 import type { Layer } from "./layers";
 import {
   type AllValues,
@@ -46,6 +48,7 @@ import {
 interface StageProps {
   /** One picture, or before and after of the same scene. */
   readonly layers: readonly Layer[];
+  readonly sight: RefObject<Sight | null>;
   /** Size of the image, if the pictures are smaller copies of it. */
   readonly whole: Size | null;
   /** Share of the stage that shows the first of two layers, from 0 to 1. */
@@ -86,6 +89,7 @@ const STEP = 60;
 export function Stage(props: StageProps) {
   const {
     layers,
+    sight,
     whole,
     split,
     over,
@@ -129,6 +133,16 @@ export function Stage(props: StageProps) {
   const isReady = stage !== null && scene !== null && stage.width > 0;
   const fit = isReady ? fitted(scene, stage) : null;
   const view = isReady && fit ? (moved ? held(moved, scene, stage) : fit) : null;
+
+  useEffect(() => {
+    const last = sight.current;
+    const isSame = scene?.width === last?.scene.width && scene?.height === last?.scene.height;
+    if (scene && last && isSame) setMoved(last.view);
+    // Once, when the first picture of an image is there.
+  }, [scene === null]);
+  useEffect(() => {
+    if (scene) sight.current = { scene, view: moved };
+  }, [moved, scene?.width, scene?.height]);
 
   useEffect(() => {
     if (!view || !stage || !scene) return;

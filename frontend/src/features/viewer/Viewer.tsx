@@ -1,8 +1,9 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import type { Shape, Span } from "../../measuring";
 import { loadable } from "../loadable";
 import { useSelected } from "../../state/store";
 import { texts } from "../../texts";
+import type { Size, View } from "../../view";
 import { Icon } from "../Icon";
 import "./viewer.css";
 import "./marks.css";
@@ -14,6 +15,12 @@ export const Selected = loadable(
   <div className="stage" />,
 );
 
+/** Where a visitor looks: the view, or null for the whole picture, of a scene of this size. */
+export interface Sight {
+  readonly scene: Size;
+  readonly view: View | null;
+}
+
 /** What is measured on the picture; the span is null until it is laid on one. */
 export interface Measuring {
   readonly shape: Shape;
@@ -23,6 +30,7 @@ export interface Measuring {
 export function Viewer() {
   // Stays when another image is selected, so that the same place is measured in all of them.
   const [measuring, setMeasuring] = useState<Measuring | null>(null);
+  const sight = useRef<Sight | null>(null);
   const image = useSelected(({ images }) =>
     images.items.find((each) => each.id === images.selected),
   );
@@ -32,7 +40,13 @@ export function Viewer() {
         {texts.viewer.heading}
       </h2>
       {image ? (
-        <Selected key={image.id} image={image} measuring={measuring} onMeasuring={setMeasuring} />
+        <Selected
+          key={image.id}
+          image={image}
+          sight={sight}
+          measuring={measuring}
+          onMeasuring={setMeasuring}
+        />
       ) : (
         <Empty />
       )}
