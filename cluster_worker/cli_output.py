@@ -13,8 +13,8 @@ def add_output(command: argparse.ArgumentParser) -> None:
         "--quality",
         type=int,
         metavar="N",
-        help="of JPEG, WebP and AVIF, from 1, the smallest file, to 100 (default: that of the "
-        "image for JPEG to JPEG, else 95 for JPEG, no loss for WebP, 90 for AVIF)",
+        help="of JPEG, WebP, AVIF and JPEG XL, from 1, the smallest file, to 100 (default: that of "
+        "the image for JPEG to JPEG, else 95 for JPEG, 90 for AVIF, no loss for WebP and JPEG XL)",
     )
     for name, schema in OPTIONS.items():
         words = schema["description"].replace("`", "")

@@ -18,7 +18,7 @@ DECLARE = OPERATIONS + ".declare"
 # What every room of the worker may import: they know no room themselves.
 COMMON = {WORKER + name for name in ("errors", "lazy", "log", "timings")}
 ARRAYS = {"numpy", "scipy", "skimage"}  # scipy is what scikit-image itself computes with
-CODECS = {"PIL", "tifffile", "imagecodecs", "isal", "pydicom", "pi_heif"}
+CODECS = {"PIL", "tifffile", "imagecodecs", "isal", "pydicom", "pi_heif", "OpenEXR"}
 AWS = {"boto3", "botocore"}
 
 # The first line that a file's path begins with holds for it: what it may import besides the

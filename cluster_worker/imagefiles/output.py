@@ -31,7 +31,7 @@ class Output(NamedTuple):
     progressive : bool
         Whether a JPEG shows a coarse picture first.
     bytes_max : int or None
-        Most bytes of a JPEG, WebP or AVIF: the best quality that keeps to it is searched.
+        Most bytes of a file in a format with loss: the best quality that keeps to it is searched.
     """
 
     quality: int | None = None

@@ -17,9 +17,11 @@ from cluster_worker.imagefiles.codecs.jpegls import JPEGLS
 from cluster_worker.imagefiles.codecs.jpegxl import JPEGXL
 from cluster_worker.imagefiles.codecs.nifti import NIFTI
 from cluster_worker.imagefiles.codecs.ome_zarr import ZARR
+from cluster_worker.imagefiles.codecs.openexr import EXR
 from cluster_worker.imagefiles.codecs.png import PNG
 from cluster_worker.imagefiles.codecs.pnm import PNM
 from cluster_worker.imagefiles.codecs.psd import PSD
+from cluster_worker.imagefiles.codecs.radiance import HDR
 from cluster_worker.imagefiles.codecs.sgi import SGI
 from cluster_worker.imagefiles.codecs.tga import TGA
 from cluster_worker.imagefiles.codecs.tiff import TIFF
@@ -30,7 +32,7 @@ FORMATS: Mapping[str, Format] = {
     each.name: each
     for each in (
         *(JPEG, PNG, WEBP, TIFF, GIF, BMP, PNM, JPEG2000, AVIF, DICOM, ZARR, JPEGXL, HEIC),
-        *(JPEGLS, NIFTI, FITS, PSD, SGI, DDS, ICO, TGA),
+        *(JPEGLS, NIFTI, FITS, EXR, HDR, PSD, SGI, DDS, ICO, TGA),
     )
 }
 

@@ -24,7 +24,6 @@ STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
         ("a JPEG XR image", AS_PICTURE, rb"II\xbc[\x00\x01]"),
         ("a GIMP document", "export it as PNG or TIFF", rb"gimp xcf"),
         ("a cursor", AS_PICTURE, rb"\0\0\x02\0.\0"),
-        ("an OpenEXR image", AS_TIFF, rb"v/1\x01"),
         ("a Radiance HDR image", AS_TIFF, rb"#\?(RADIANCE|RGBE)"),
         ("an HDF5 file", AS_TIFF, rb"\x89HDF\r\n"),
         ("a NumPy array", "save it as TIFF with tifffile", rb"\x93NUMPY"),

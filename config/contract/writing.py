@@ -36,8 +36,8 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
         "type": "integer",
         "minimum": BYTES_MIN,
         "maximum": BYTES_MAX,
-        "description": "Size of a JPEG, WebP or AVIF, at most, in bytes: the best quality that "
-        "keeps to it is searched; not beside `quality`.",
+        "description": "Most bytes of JPEG, WebP, AVIF or JPEG XL: the best quality that keeps to it "
+        "is searched; not beside `quality`.",
     },
 }
 
@@ -48,7 +48,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "layout": ("tiff",),
     "subsampling": ("jpeg", "avif", "tiff"),
     "progressive": ("jpeg",),
-    "bytes_max": ("jpeg", "webp", "avif"),
+    "bytes_max": ("jpeg", "webp", "avif", "jpegxl"),
 }
 
 

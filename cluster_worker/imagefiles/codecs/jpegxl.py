@@ -127,7 +127,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 
 
 def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
-    """Write a JPEG XL without loss.
+    """Write a JPEG XL: without loss unless a quality is chosen; masks and labels always without.
 
     Raises
     ------
@@ -140,7 +140,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
             f"{header.name}: the result has labels up to {pixels.max()}, and JPEG XL is written "
             "with 16 bits; choose TIFF"
         )
-    path.write_bytes(jpegxl_encode(np.ascontiguousarray(pixels), lossless=True))
+    quality = header.output.quality
+    without_loss = quality is None or header.image.kind in ("mask", "labels")
+    options = {"lossless": True} if without_loss else {"level": quality}
+    path.write_bytes(jpegxl_encode(np.ascontiguousarray(pixels), **options))
     return ()
 
 
@@ -154,4 +157,5 @@ JPEGXL = Format(
     read_pixels=read_pixels,
     write=write,
     dtypes=tuple(each for each in DTYPES if each in ("bool", "uint8", "uint16", "uint32")),
+    has_quality=True,
 )

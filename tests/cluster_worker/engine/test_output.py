@@ -101,7 +101,7 @@ def test_a_stack_is_written_as_a_pyramid_plane_by_plane(engine, tmp_path):
     ("ending", "output", "sentence"),
     [
         ("png", Output(layout="cog"), "layout: is for tiff, and results are png; leave it out"),
-        ("tif", Output(quality=80), "quality: is for JPEG, WebP and AVIF; TIFF is written without"),
+        ("tif", Output(quality=80), "quality: is for JPEG, WebP, AVIF and JPEG XL; TIFF is wri"),
         ("tif", Output(compression="zip"), "compression: must be one of none, deflate, lzw, zstd,"),
         ("jpg", Output(bytes_max=1), "bytes_max: must be a whole number from 100 to 1099511627776"),
         ("tif", Output(compression="g4"), "in.tif: compression: g4 holds masks of 1 bit, and the"),

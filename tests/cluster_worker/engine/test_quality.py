@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from imagecodecs import jpegxl_decode
 from PIL import Image
 from PIL.JpegImagePlugin import get_sampling
 from skimage import data
@@ -35,6 +36,8 @@ def photograph(tmp_path):
 
 
 def pixels(path, mode="RGB"):
+    if path.suffix == ".jxl":
+        return jpegxl_decode(path.read_bytes())
     with Image.open(path) as found:
         return np.asarray(found.convert(mode))
 
@@ -44,7 +47,7 @@ def error_of(path):
     return np.abs(pixels(path).astype(int) - PHOTOGRAPH[:, ::-1]).mean()
 
 
-@pytest.mark.parametrize("ending", ["jpg", "webp", "avif"])
+@pytest.mark.parametrize("ending", ["jpg", "webp", "avif", "jxl"])
 def test_a_lower_quality_makes_a_smaller_file_that_is_less_close(
     engine, photograph, tmp_path, ending
 ):
@@ -120,8 +123,8 @@ def test_the_frames_of_a_webp_have_the_quality(engine, tmp_path, mode):
         (
             "png",
             80,
-            "quality: is for JPEG, WebP and AVIF; PNG is written without a quality, so leave it "
-            "out",
+            "quality: is for JPEG, WebP, AVIF and JPEG XL; PNG is written without a quality, so "
+            "leave it out",
         ),
     ],
 )
@@ -149,7 +152,7 @@ def test_a_folder_has_one_quality_and_its_journal_says_which(engine, tmp_path):
     assert run(options).before == 2
     with pytest.raises(Rejected, match="made with other quality"):
         run(replace(options, quality=30))
-    with pytest.raises(Rejected, match="quality: is for JPEG, WebP and AVIF; TIFF is"):
+    with pytest.raises(Rejected, match="quality: is for JPEG, WebP, AVIF and JPEG XL; TIFF is"):
         run(replace(options, format="tiff"))
 
 
@@ -175,5 +178,5 @@ def test_the_shell_chooses_a_quality(photograph, tmp_path):
         sizes.append(target.stat().st_size)
     assert sizes[1] < sizes[0] / 2
     words = ["run", str(photograph), str(tmp_path / "out.png"), "flip", "--quality", "20"]
-    with pytest.raises(Rejected, match="quality: is for JPEG, WebP and AVIF; PNG"):
+    with pytest.raises(Rejected, match="quality: is for JPEG, WebP, AVIF and JPEG XL; PNG"):
         run_file(parse(words))

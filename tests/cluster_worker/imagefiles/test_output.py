@@ -233,7 +233,7 @@ def test_an_avif_has_the_subsampling_that_was_chosen(tmp_path):
     assert sizes[1] < sizes[0]
 
 
-@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif", "jpegxl"])
 def test_a_size_is_kept_to_by_the_best_quality(tmp_path, format):
     path = tmp_path / "out"
     output = Output(bytes_max=9000)
@@ -283,7 +283,11 @@ def test_the_options_are_those_that_the_contract_declares():
         ("png", {"compression": "lzw"}, "compression: is for tiff, and results are png; leave it"),
         ("jpeg", {"layout": "cog"}, "layout: is for tiff, and results are jpeg; leave it out"),
         ("webp", {"progressive": True}, "progressive: is for jpeg, and results are webp; leave"),
-        ("png", {"bytes_max": 900}, "bytes_max: is for jpeg, webp and avif, and results are png"),
+        (
+            "png",
+            {"bytes_max": 900},
+            "bytes_max: is for jpeg, webp, avif and jpegxl, and results",
+        ),
         ("tiff", {"subsampling": "420"}, "subsampling: is for TIFF with compression jpeg; choose"),
         ("tiff", {"compression": "g4", "layout": "cog"}, "compression: g4 is written in strips,"),
         ("same", {"bytes_max": 900, "quality": 9}, "bytes_max: searches the quality, and quality"),
