@@ -36,8 +36,8 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
         "type": "integer",
         "minimum": BYTES_MIN,
         "maximum": BYTES_MAX,
-        "description": "Most bytes of JPEG, WebP, AVIF or JPEG XL: the best quality that keeps to it "
-        "is searched; not beside `quality`.",
+        "description": "Most bytes of JPEG, WebP, AVIF or JPEG XL: the best quality that keeps to "
+        "it is searched; not beside `quality`.",
     },
 }
 
