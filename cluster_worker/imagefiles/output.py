@@ -75,7 +75,7 @@ def unfit(output: Output, image: ImageHeader) -> str:
     if output.compression != "jpeg":
         return ""
     if image.kind in ("mask", "labels"):
-        choose = "g4 or deflate" if image.dtype == "bool" else "deflate"
+        choose = "g4 or deflate" if image.kind == "mask" else "deflate"
         return f"jpeg changes values, and the result is {KIND[image.kind]}; choose {choose}"
     if image.dtype != "uint8" or image.alpha or not (image.colours == 1 or is_colour(image)):
         alpha = " and transparency" if image.alpha else ""
