@@ -14,11 +14,12 @@ PYTEST := $(PYTHON) -m pytest --dist loadscope --no-loadscope-reorder -n
 COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
-LONG := tilings parameters chains kernels processors engine gigapixel cells scaling bench broker \
+LONG := tilings parameters random chains kernels processors engine gigapixel cells scaling bench broker \
 	worker rabbitmq4 chaos drill enforced installed compose server hosts files films
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
+LONG_random := tests/cluster_worker/operations/test_random_cases.py
 LONG_chains := $(CATALOGUE) -k test_many_random_chains
 LONG_kernels := tests/cluster_worker/kernels/test_guarded.py
 LONG_processors := tests/cluster_worker/kernels/test_processors.py
@@ -76,7 +77,7 @@ endif
 test-long: ## Run the tests that take minutes (PART=name for one: see LONG in the Makefile)
 	@$(SETUP) test
 	@$(foreach part,$(or $(PART),$(LONG)),echo "long tests: $(part)" && \
-		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters kernels processors),2,0) $(LONG_$(part)) &&) true
+		$(PYTHON) -m pytest -m long -n $(if $(filter $(part),tilings parameters random kernels processors),2,0) $(LONG_$(part)) &&) true
 
 chaos: ## Strike the app for ten minutes, then check that nothing was lost (SEED=1 SECONDS=600)
 	@$(SETUP) test
