@@ -25,8 +25,21 @@ def median(image, footprint, radius, half_width, mode):
     )
 
 
+def noisy(image, mode, mean, var, amount, salt_vs_pepper, clip, rng):
+    given = {
+        "gaussian": {"mean": mean, "var": var},
+        "speckle": {"mean": mean, "var": var},
+        "s&p": {"amount": amount, "salt_vs_pepper": salt_vs_pepper},
+        "salt": {"amount": amount},
+        "pepper": {"amount": amount},
+    }[mode]
+    found = util.random_noise(image, mode, rng=rng, clip=clip, **given)
+    return found if mode in ("gaussian", "speckle") else np.where(np.isnan(image), image, found)
+
+
 REFERENCE = {
     "median": median,
+    "random_noise": noisy,
     "gabor": gabor,
     "butterworth": lambda image, **parameters: per_colour(
         lambda x: filters.butterworth(x, **parameters), image
