@@ -14,6 +14,7 @@ from cluster_worker.operations.declare import Image, Kernel, Local, Number, Plac
 from cluster_worker.operations.support.borders import Fill
 from cluster_worker.operations.support.by_levels import TYPES
 from cluster_worker.operations.support.footprints import square_table
+from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.reflections import DIFFERS, reflected
 from cluster_worker.operations.support.valid_pixels import (
     Valid,
@@ -47,19 +48,21 @@ def check_odd(name: str, size: int) -> None:
         raise Rejected(f"{name} must be odd, got {size}; use {size + 1}")
 
 
-def local_reach(block_size: int, method: Method, **_: Any) -> int:
+def local_reach(block_size: int, method: Method, param: float | None = None, **_: Any) -> int:
     """Return the halo of the local threshold: half a block, or four deviations of the Gaussian."""
-    return int(4.0 * (block_size - 1) / 6.0 + 0.5) if method == "gaussian" else block_size // 2
+    return reach(sigma_of(block_size, param)) if method == "gaussian" else block_size // 2
 
 
-def local_cost(block_size: int, method: Method, **_: Any) -> float:
+def local_cost(block_size: int, method: Method, param: float | None = None, **_: Any) -> float:
     """Return the cost per pixel of the local threshold; a median sorts its whole neighbourhood."""
+    if method == "gaussian":
+        return 0.5 + sigma_of(block_size, param) / 3
     return 0.6 * block_size**2 if method == "median" else 0.5 + block_size / 18
 
 
-def sigma_of(block_size: int) -> float:
-    """Return the standard deviation of the Gaussian for a block: a sixth of the block."""
-    return (block_size - 1) / 6.0
+def sigma_of(block_size: int, param: float | None = None) -> float:
+    """Return the standard deviation of the Gaussian; automatic is a sixth of the block."""
+    return (block_size - 1) / 6.0 if param is None else param
 
 
 def above_gaussian(
@@ -69,19 +72,20 @@ def above_gaussian(
     offset: float,
     mode: Mode,
     cval: float,
+    param: float | None = None,
     *,
     place: Place,
     out: Image | None,
 ) -> Image:
     """Return the mask of a block's pixels above the weighted mean of their neighbourhood."""
     check_odd("block_size", block_size)
-    sigma = sigma_of(block_size)
+    sigma = sigma_of(block_size, param)
     return local.above_gaussian(image, sigma, offset, mode, cval, place=place, out=out)
 
 
-def gaussian_cost(block_size: int, **_: Any) -> float:
+def gaussian_cost(block_size: int, param: float | None = None, **_: Any) -> float:
     """Return the cost per pixel of the Gaussian kernel."""
-    return 0.1 + block_size / 100
+    return 0.1 + 0.06 * sigma_of(block_size, param)
 
 
 def sums_exactly(method: Method, mode: Mode, cval: float, **_: Any) -> bool:
@@ -96,6 +100,7 @@ def above_mean(
     offset: float,
     mode: Mode,
     cval: float,
+    param: float | None = None,  # noqa: ARG001 - the Gaussian's
     *,
     place: Place,
     out: Image | None,
@@ -130,6 +135,7 @@ def threshold_local(
     offset: Annotated[float, Number(-1, 1, slider=(-0.2, 0.2), step=0.01)] = 0.0,
     mode: Mode = "reflect",
     cval: Fill = 0.0,
+    param: Annotated[float | None, Number(0.1, 33, unit="px", slider=(0.5, 20), step=0.5)] = None,
     *,
     valid: Valid = None,
 ) -> Image:
@@ -145,6 +151,8 @@ def threshold_local(
     offset : float
         How much darker than its neighbourhood a pixel may be and still become white, as a share
         of white; with a negative value it must be brighter by that amount.
+    param : float, optional
+        Standard deviation of the method gaussian; automatic is a sixth of the block.
 
     Notes
     -----
@@ -159,7 +167,7 @@ def threshold_local(
     check_odd("block_size", block_size)
     white = white_of(image)
     if valid is not None:
-        level = level_of_valid(image, valid, block_size, method, mode, cval * white)
+        level = level_of_valid(image, valid, block_size, method, mode, cval * white, param)
         level = level - offset * white
     elif method == "mean":
         level = window_mean(as_floats(image), block_size, mode, cval * white)
@@ -168,26 +176,32 @@ def threshold_local(
 
         def level_of(plane: Image) -> Image:
             found: Image = filters.threshold_local(
-                plane, block_size, method, offset * white, mode, cval=cval * white
+                plane, block_size, method, offset * white, mode, param, cval * white
             )
             return found
 
         # The mean of a Gaussian is taken along lines, and the median of a square at once.
-        reach = block_size // 2 if method == "median" else 0
-        level = reflected(level_of, image, reach, mode)
+        far = block_size // 2 if method == "median" else 0
+        level = reflected(level_of, image, far, mode)
     result: Image = image > level
     return result
 
 
 def level_of_valid(
-    image: Image, valid: Image, block_size: int, method: Method, mode: Mode, cval: float
+    image: Image,
+    valid: Image,
+    block_size: int,
+    method: Method,
+    mode: Mode,
+    cval: float,
+    param: float | None,
 ) -> Image:
     """Return the mean or the median of the pixels with data in each neighbourhood."""
     if method == "median":
         square = np.ones((block_size, block_size), bool)
         return median_of_valid(image, valid, square, mode, cval)
     if method == "gaussian":
-        sigma = sigma_of(block_size)
+        sigma = sigma_of(block_size, param)
         mean = partial(ndimage.gaussian_filter, sigma=sigma, mode=mode)
         return mean_of_valid(image, valid, mean, cval)
     return mean_of_valid(image, valid, partial(window_mean, size=block_size, mode=mode), cval)

@@ -5,6 +5,7 @@ has as many bins as the greatest value of the whole image needs. Some filters st
 over these bins, so that the result depends on the greatest value.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -248,6 +249,75 @@ def rank_percentile(
     """
     neighbourhood = footprint_of(footprint, radius, half_width)
     return ranked(rank.percentile, image, neighbourhood, p0=p0, mask=mask, valid=valid)
+
+
+@operation(
+    "Local median",
+    "Rank filters",
+    Local(reach),
+    cost=12.0,
+    cost_deep=DEEP,
+    arrays=3,
+    kernels=(
+        *counting_kernels(partial(ranks.counted_percentile, p0=0.5), 1.0),
+        histogram_kernel(partial(ranks.percentile, p0=0.5), 4.0, outside=ranks.after_last),
+    ),
+)
+def rank_median(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    *,
+    mask: Mask = None,
+    valid: Valid = None,
+) -> Image:
+    """Set each pixel to the median of its neighbourhood within the image.
+
+    Unlike `median`, it leaves out what lies beyond the border.
+
+    References
+    ----------
+    skimage.filters.rank.median
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.median, image, neighbourhood, mask=mask, valid=valid)
+
+
+@operation(
+    "Local mean (percentiles)",
+    "Rank filters",
+    Local(reach),
+    cost=15.0,
+    cost_deep=DEEP,
+    arrays=3,
+)
+def rank_mean_percentile(
+    image: Image,
+    footprint: Footprint = "disk",
+    radius: Radius = 3,
+    half_width: HalfWidth = None,
+    p0: Share = 0.1,
+    p1: Share = 0.9,
+    *,
+    mask: Mask = None,
+    valid: Valid = None,
+) -> Image:
+    """Smooth an image by the mean of the levels between two percentiles of each neighbourhood.
+
+    Parameters
+    ----------
+    p0 : float
+        Share of the neighbourhood's pixels that are left out as too dark.
+    p1 : float
+        Share of the neighbourhood's pixels above which all are left out as too bright.
+
+    References
+    ----------
+    skimage.filters.rank.mean_percentile
+    """
+    neighbourhood = footprint_of(footprint, radius, half_width)
+    return ranked(rank.mean_percentile, image, neighbourhood, p0=p0, p1=p1, mask=mask, valid=valid)
 
 
 @operation(

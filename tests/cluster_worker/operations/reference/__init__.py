@@ -147,7 +147,7 @@ def run(image, steps, depth):
             result = BY_WEIGHT[step["operation"]](function, given, alpha, **parameters)
         else:
             result = function(given, **parameters)
-        if operation.native_dtype == "uint8" and depth == "input":
+        if operation.native_dtype in ("uint8", "int8") and depth == "input":
             # A mask of 0 and 1 in 8 bits would be shown as black.
             result = result.astype(bool)
         if alpha is not None and operation.moves_pixels(step):

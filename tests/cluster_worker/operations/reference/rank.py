@@ -42,6 +42,8 @@ NAMES = (
     "otsu",
     "noise_filter",
     "mean_bilateral",
+    "median",
+    "mean_percentile",
 )
 REFERENCE = {f"rank_{name}": ranked(name) for name in NAMES}
 # DESIGN: the result of an operation that is named after a threshold is a mask.

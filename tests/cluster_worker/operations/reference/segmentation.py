@@ -2,12 +2,13 @@
 
 import warnings
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, cycle
 
 import numpy as np
 from scipy import ndimage
 from skimage import feature, filters, morphology, segmentation
 from skimage.morphology._util import _offsets_to_raveled_neighbors
+from skimage.segmentation import morphsnakes
 
 from tests.cluster_worker.operations.reference.shared import per_colour, reflected, white
 
@@ -126,7 +127,28 @@ def remove_objects_by_distance(image, min_distance, chessboard):
     return morphology.remove_objects_by_distance(image, min_distance, p_norm=p_norm)
 
 
+def snake(function):
+    """Call a snake in a state as after the import: the module keeps which smoothing comes next."""
+
+    def run(image, *given, **parameters):
+        curvop = morphsnakes._curvop
+        steps = [morphsnakes.sup_inf, morphsnakes.inf_sup]
+        curvop.funcs = cycle([lambda u: steps[0](steps[1](u)), lambda u: steps[1](steps[0](u))])
+        return function(image, *given, **parameters)
+
+    return run
+
+
+def geodesic(image, threshold, **parameters):
+    threshold = "auto" if threshold is None else threshold
+    return snake(segmentation.morphological_geodesic_active_contour)(
+        image, threshold=threshold, **parameters
+    )
+
+
 REFERENCE = {
+    "morphological_chan_vese": snake(segmentation.morphological_chan_vese),
+    "morphological_geodesic_active_contour": geodesic,
     "remove_objects_by_distance": remove_objects_by_distance,
     "remove_small_objects": lambda image, max_size, connectivity: quiet(
         morphology.remove_small_objects, image, max_size=max_size, connectivity=connectivity

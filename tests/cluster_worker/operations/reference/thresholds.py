@@ -49,10 +49,10 @@ def valley(image, nbins, max_num_iter):
         return image > filters.threshold_minimum(in_bins(image), nbins, max_num_iter)
 
 
-def mask_local(image, block_size, method, offset, mode, cval):
+def mask_local(image, block_size, method, offset, mode, cval, param):
     offset, cval = offset * white(image), cval * white(image)
     level = reflected(
-        lambda plane: filters.threshold_local(plane, block_size, method, offset, mode, cval=cval),
+        lambda plane: filters.threshold_local(plane, block_size, method, offset, mode, param, cval),
         image,
         block_size // 2 if method == "median" else 0,
         mode,
