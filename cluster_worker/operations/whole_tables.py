@@ -1,5 +1,6 @@
 """Tables that one rank measures on the whole image, by scikit-image's own functions."""
 
+import warnings
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from cluster_worker.operations.measurements import (
     LeastSigma,
     Overlap,
 )
-from cluster_worker.operations.support.column_units import PIXELS, units
+from cluster_worker.operations.support.column_units import PIXELS, VALUE, units
 from cluster_worker.operations.support.propagation import refuse_nan
 
 feature = lazily("skimage.feature")
+restoration = lazily("skimage.restoration")
 transform = lazily("skimage.transform")
 
 Columns = dict[str, NDArray[Any]]
@@ -155,3 +157,40 @@ def hough_circle_peaks(
     return {name: np.asarray(each, np.int64) for name, each in table.items()} | {
         "share": np.asarray(votes, float)
     }
+
+
+@operation(
+    "Estimate noise",
+    "Measurements",
+    Table(
+        only_one,
+        as_found,
+        unit=units(sigma=VALUE),
+        whole="The estimate is a median over the finest detail of the whole image.",
+    ),
+    channels="any",
+    arrays=8,
+    cost=8.0,
+    differs="the table has a row for each channel",
+    exponential=True,
+)
+def estimate_sigma(
+    image: Image,
+    *,
+    place: Place,  # noqa: ARG001 - it is the whole image
+) -> Columns:
+    """Estimate the deviation of Gaussian noise: a table with a row for each channel.
+
+    Use it to choose the sigma of denoise_nl_means or denoise_wavelet.
+
+    References
+    ----------
+    skimage.restoration.estimate_sigma
+    """
+    refuse_nan(image)
+    planes = np.moveaxis(np.atleast_3d(image), 2, 0)
+    with warnings.catch_warnings():
+        # An image without detail has no noise to estimate: the result is NaN.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found = [restoration.estimate_sigma(plane) for plane in planes]
+    return {"channel": np.arange(len(found)), "sigma": np.array(found, np.float64)}

@@ -1,11 +1,23 @@
 """Tables of lines, textures, neighbours, blobs and circles: scikit-image's, whatever the tiles."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import color, data, draw, feature, graph, measure, transform, util
+from skimage import (
+    color,
+    data,
+    draw,
+    feature,
+    graph,
+    measure,
+    registration,
+    restoration,
+    transform,
+    util,
+)
 
 from cluster_worker.errors import Rejected
 from cluster_worker.pixels.header import header_of
@@ -105,6 +117,19 @@ def test_a_profile_equals_scikit_image(kind, channels, parameters):
         assert (table["row"][0], table["column"][0]) == tuple(parameters["src"])
 
 
+def test_the_memory_for_a_wide_line_is_planned():
+    image = np.tile(picture(), (6, 6))
+    step = {"operation": "profile_line", "src": [20, 20], "dst": [400, 500], "linewidth": 400}
+    steps = json.dumps(recipe.check([step], CATALOGUE, 20))
+    planned = plan_recipe(RecipeRequest(header_of(image.shape, "uint8"), steps))
+    run_recipe_alone(planned, image, {})
+    tracemalloc.start()
+    run_recipe_alone(planned, image, {})
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most <= planned.chains[0].plan.rank_bytes(1)
+
+
 def test_a_profile_outside_of_the_image_is_refused():
     with pytest.raises(Rejected, match=r"dst: must lie in the image of 70 × 90 pixels, got row 70"):
         next(tables(picture(), "profile_line", dst=[70, 0]))
@@ -188,3 +213,36 @@ def test_circles_equal_scikit_image():
     for table in tables(mask, "hough_circle_peaks", **given):
         assert_columns(table, expected)
     assert sorted(sizes.tolist()) == [8, 12, 20]
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
+@pytest.mark.parametrize("channels", [False, True])
+def test_the_noise_of_an_image_is_that_of_scikit_image(kind, channels):
+    image = picture(kind, channels)
+    planes = np.moveaxis(np.atleast_3d(image), 2, 0)
+    expected = [restoration.estimate_sigma(plane) for plane in planes]
+    for table in tables(image, "estimate_sigma"):
+        assert_columns(table, {"channel": range(len(expected)), "sigma": expected})
+
+
+def test_an_image_without_detail_has_no_noise_to_estimate():
+    for table in tables(np.zeros(SHAPE, np.uint8), "estimate_sigma"):
+        assert np.isnan(table["sigma"]).all()
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"upsample_factor": 20}, {"upsample_factor": 5, "normalization": "none"}]
+)
+def test_the_shift_between_images_is_that_of_scikit_image(kind, parameters):
+    reference = picture(kind)
+    image = np.roll(reference, (-5, 7), (0, 1))
+    given = {"normalization": "phase"} | parameters
+    given["normalization"] = None if given["normalization"] == "none" else "phase"
+    shift, error, phase = registration.phase_cross_correlation(reference, image, **given)
+    assert shift.tolist() == [5, -7]
+    names = ("shift-0", "shift-1", "error", "phasediff")
+    expected = dict(zip(names, ([each] for each in (*shift, error, phase)), strict=True))
+    inputs = {"reference": reference}
+    for table in tables(image, "phase_cross_correlation", inputs, **parameters):
+        assert_columns(table, expected)
