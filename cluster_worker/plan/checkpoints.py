@@ -19,11 +19,14 @@ class Checkpoint(NamedTuple):
     buffer : int
         Number of the buffer, among all of the plan's, that holds the result of the last of these
         passes; -1 if none is done.
+    ranks : int
+        How many ranks did these passes: their tiles follow from it.
     """
 
     chains: int = 0
     passes: int = 0
     buffer: int = -1
+    ranks: int = 1
 
 
 # Called on every rank when all ranks have reached a checkpoint.

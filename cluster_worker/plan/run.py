@@ -209,7 +209,7 @@ class Run:
             number, early = self.run_to_buffer(plan.passes[i], before, early, next_stage)
             image = self.scratch[number]
             before.release_cache()
-            self.reached(Checkpoint(passes=i + 1, buffer=number))
+            self.reached(Checkpoint(passes=i + 1, buffer=number, ranks=self.group.size))
         return image, early
 
     def take(self, count: int = 1) -> int:
@@ -354,12 +354,24 @@ class Run:
         stage = each.stages[0]
         if len(stage.measures) == len(early):
             return statistics
-        cores = self.own_share(self.plan.measure_tiles(each, self.group.size))
-        for measure in stage.measures[len(early) :]:
+        for number, measure in enumerate(stage.measures[len(early) :], len(early)):
+            cores = self.own_share(self.measured_tiles(each, number))
             work = partial(self.measure_tiles, stage, measure, image, cores, statistics)
             last = on_first and measure is stage.measures[-1]
             statistics += (self.group.combine(work, measure.combine, on_first=last),)
         return statistics
+
+    def measured_tiles(self, each: Pass, number: int) -> list[Span]:
+        """Return the tiles on which a measure of a pass runs.
+
+        What an earlier attempt has left between two stages of an operation may mean something only
+        together with the tiles that it was made in, such as regions that are numbered in each tile.
+        Those tiles are measured then, as that attempt did it.
+        """
+        i = self.begin.passes
+        if i and number == 0 and each is self.plan.passes[i] and self.plan.measures_early(i):
+            return self.plan.tiles(self.plan.passes[i - 1], self.begin.ranks)
+        return self.plan.measure_tiles(each, self.group.size)
 
     def measure_tiles(
         self,

@@ -113,11 +113,12 @@ class Marks(NamedTuple):
     @property
     def begin(self) -> Checkpoint:
         """Where this chain begins, in its own numbers."""
-        return Checkpoint(0, self.recipe_begin.passes, self.recipe_begin.buffer - self.first)
+        begin = self.recipe_begin
+        return begin._replace(chains=0, buffer=begin.buffer - self.first)
 
     def reached(self, own: Checkpoint) -> None:
         """Call `recipe_reached` with the numbers of the recipe."""
-        self.recipe_reached(Checkpoint(self.chain, own.passes, self.first + own.buffer))
+        self.recipe_reached(own._replace(chains=self.chain, buffer=self.first + own.buffer))
 
 
 def run_chain(

@@ -1,5 +1,11 @@
 """An attempt that begins at a checkpoint gives what the whole run gives, for every checkpoint."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import reduce
+from itertools import pairwise
+from threading import Barrier
+
 import numpy as np
 import pytest
 from skimage import data
@@ -7,6 +13,7 @@ from skimage import data
 from cluster_worker.engine.steps import are_chain, checked_steps
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
+from cluster_worker.plan import passes
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.checkpoints import START, Checkpoint, finished, tiles_done
 from cluster_worker.plan.passes import Plan
@@ -49,9 +56,8 @@ class Lost(Exception):
 class Attempts:
     """Attempts at one job, whose surfaces stay."""
 
-    def __init__(self, image, steps):
+    def __init__(self, image, steps, core=(48, 64)):
         checked, header = checked_steps(steps), header_of(image.shape, str(image.dtype))
-        core = (48, 64)
         if are_chain(checked):
             self.plan = plan(PlanRequest(header, checked, core=core))
         else:
@@ -126,6 +132,81 @@ def test_an_attempt_goes_on_from_every_checkpoint(name):
         # It does what is left, and measures again what was measured early.
         left = tiles - tiles_done(again.plan, checkpoint, 1)
         assert left <= done <= tiles
+
+
+REGIONS = {
+    "label": [OTSU, LABEL],
+    "seats": [OTSU, {"operation": "clear_border"}, {"operation": "binary_fill_holes"}],
+    "codes": [
+        OTSU,
+        {"operation": "remove_small_objects", "max_size": 300},
+        {"operation": "invert"},
+    ],
+    "edges": [{"operation": "canny", "sigma": 2.0}, {"operation": "median"}, LABEL],
+}
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_an_attempt_does_not_begin_with_regions_of_other_tiles(name, monkeypatch):
+    # Without a given core, measures run on other tiles than the pass before has made.
+    for limit, value in (("LIGHT_TILE_BYTES", 1 << 14), ("TILE_PIXELS", 1 << 12)):
+        monkeypatch.setattr(passes, limit, value)
+    monkeypatch.setattr(passes, "TILE_PIXELS_MIN", 1 << 10)
+    whole = Attempts(GRAY, REGIONS[name], None)
+    made = [
+        (whole.plan.tiles(one, 1), whole.plan.measure_tiles(other, 1))
+        for one, other in pairwise(whole.plan.passes)
+    ]
+    assert any(one != other for one, other in made)
+    checkpoints, _ = whole.attempt()
+    assert checkpoints
+    for checkpoint in checkpoints:
+        again = Attempts(GRAY, REGIONS[name], None)
+        again.attempt(lost_at=checkpoint)
+        again.spoil(checkpoint)
+        again.attempt(checkpoint)
+        np.testing.assert_array_equal(again.results[0], whole.results[0], err_msg=str(checkpoint))
+
+
+class Together:
+    """One of several ranks that are threads of this process."""
+
+    def __init__(self, rank, shared, barrier):
+        self.rank, self.size, self.shared, self.barrier = rank, len(shared), shared, barrier
+
+    def combine(self, work, combine, *, on_first=False):
+        self.shared[self.rank] = work()
+        self.barrier.wait(60)
+        values = [each for each in self.shared if each is not None]
+        self.barrier.wait(60)
+        return reduce(combine, values) if values else None
+
+
+@pytest.mark.parametrize("ranks", [3, 4])
+def test_another_number_of_ranks_goes_on(ranks):
+    whole = Attempts(GRAY, REGIONS["label"], None)
+    whole.attempt()
+    again = Attempts(GRAY, REGIONS["label"], None)
+    first, second = again.plan.passes
+    assert again.plan.tiles(first, ranks) != again.plan.measure_tiles(second, 1)
+    shared, barrier, found = [None] * ranks, Barrier(ranks), []
+
+    def reached(checkpoint):
+        found.append(checkpoint)
+        raise Lost
+
+    def attempt(rank):
+        given = Array(GRAY), [Array(each) for each in again.buffers], Array(again.results[0])
+        group = Together(rank, shared, barrier)
+        with suppress(Lost):
+            run(again.plan, *given, group, lambda tiles: None, reached=reached)
+
+    with ThreadPoolExecutor(ranks) as pool:
+        list(pool.map(attempt, range(ranks)))
+    assert found == [Checkpoint(passes=1, buffer=0, ranks=ranks)] * ranks
+    again.spoil(found[0])
+    again.attempt(found[0])
+    np.testing.assert_array_equal(again.results[0], whole.results[0])
 
 
 def test_a_recipe_keeps_what_its_finished_chains_have_left():
