@@ -72,8 +72,10 @@ class Dispatcher:
         # Farmed and wide jobs run side by side. Together they get what the ranks of one world may
         # take.
         self.memory_bytes = ranks * launcher.job_bytes
-        # Of that, what ranks for engines of other hosts take now.
+        # Of that, what ranks for engines of other hosts take now. The lock is held while it changes
+        # and while jobs begin.
         self.lent_bytes = 0
+        self.lending = threading.Lock()
         self.seats = [Seat(number, 1, job_seconds) for number in range(ranks)]
         if ranks > 1:
             self.seats.append(Seat(None, ranks, job_seconds))
@@ -111,9 +113,18 @@ class Dispatcher:
 
     def lend(self, nbytes: int) -> None:
         """Note the private memory that ranks for engines of other hosts take, in bytes."""
-        self.lent_bytes = nbytes
+        with self.lending:
+            self.lent_bytes = nbytes
         # Jobs that waited for memory may begin.
         self.call_soon(lambda: None)
+
+    def lent_fits(self) -> bool:
+        """Return whether there is room beside the running jobs for what is lent.
+
+        No job begins for which there is none, so it is soon.
+        """
+        running = self.running_bytes()
+        return not running or self.lent_bytes + running <= self.memory_bytes
 
     def close(self) -> None:
         """End the worlds; unfinished jobs fail as broken."""
@@ -217,11 +228,13 @@ class Dispatcher:
 
     def assign_waiting(self) -> None:
         """Begin waiting jobs, in order, while there are seats and memory for them."""
-        while (job := self.next_job()) and (seat := self.free_seat(job)):
-            self.waiting[job.task.wide].popleft()
-            if not seat.begin(job):
-                # A rank died before it got the job. Others may have it, and end with their world.
-                self.replace(seat, NotBegun("a rank died before it got its task"))
+        with self.lending:
+            while (job := self.next_job()) and (seat := self.free_seat(job)):
+                self.waiting[job.task.wide].popleft()
+                if not seat.begin(job):
+                    # A rank died before it got the job. Others may have it, and end with their
+                    # world.
+                    self.replace(seat, NotBegun("a rank died before it got its task"))
 
     def next_job(self) -> EngineJob | None:
         """Return the next job that can begin.
@@ -231,11 +244,14 @@ class Dispatcher:
         heads = [jobs[0] for jobs in self.waiting.values() if jobs]
         for job in sorted(heads, key=lambda each: each.task.job):
             if self.free_seat(job):
-                running = [seat.job.private_bytes for seat in self.seats if seat.job]
-                taken = self.lent_bytes + sum(running)
-                fits = not running or taken + job.private_bytes <= self.memory_bytes
+                taken = self.lent_bytes + self.running_bytes()
+                fits = not taken or taken + job.private_bytes <= self.memory_bytes
                 return job if fits else None
         return None
+
+    def running_bytes(self) -> int:
+        """Return the private memory of the jobs that run, in bytes."""
+        return sum(job.private_bytes for seat in self.seats if (job := seat.job))
 
     def free_seat(self, job: EngineJob) -> Seat | None:
         """Return a free seat for a job, if there is one."""

@@ -474,10 +474,6 @@ class Engine:
         """Return the process ids of the ranks by their names, without those that start again."""
         return self.dispatcher.pids()
 
-    def lend(self, nbytes: int) -> None:
-        """Note the private memory that ranks on this host take for other engines, in bytes."""
-        self.dispatcher.lend(nbytes)
-
     def close(self) -> None:
         """End ranks and decoders, and remove the shared memory; unfinished jobs raise `Broken`."""
         self.source.heirs.discard(self.dispatcher.replace_all)

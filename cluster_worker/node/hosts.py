@@ -168,7 +168,8 @@ class HostGroup:
     ) -> None:
         self.settings, self.group = settings, group
         self.engine, self.table, self.is_idle = engine, table, is_idle
-        terms = Terms(self.allows, engine.lend)
+        own = engine.dispatcher
+        terms = Terms(self.allows, own.lend, own.lent_fits)
         given = group.address, settings.agent_port, group.secret, settings.scratch_dir
         try:
             self.agent = Agent(*given, ports=settings.mpi_ports, beside=engine, terms=terms)

@@ -98,6 +98,10 @@ class HostDispatcher:
     def lend(self, nbytes: int) -> None:
         """Do nothing: this host has no seats whose jobs could need the memory."""
 
+    def lent_fits(self) -> bool:
+        """Return True: no job runs in this host's memory."""
+        return True
+
     def replace_all(self) -> None:
         """Do nothing: each job has a world of its own."""
 

@@ -74,10 +74,14 @@ class Terms:
     lend : callable
         Called with the private memory that the ranks of a task may take together, in bytes; with 0
         when they have ended.
+    lent_fits : callable
+        Whether that memory is free. Until then the task waits, and no further job of the host must
+        begin that needs it.
     """
 
     allows: Callable[[str], bool] = lambda lease: True
     lend: Callable[[int], None] = lambda nbytes: None
+    lent_fits: Callable[[], bool] = lambda: True
 
 
 NO_TERMS = Terms()
@@ -107,6 +111,8 @@ class Session:
         Number of ranks to wait for.
     job : int or None
         Number of the job that they run.
+    waiting : bytes
+        The task, until there is memory for it.
     """
 
     def __init__(
@@ -125,6 +131,7 @@ class Session:
         self.expected = 0
         self.seconds = 0.0
         self.job: int | None = None
+        self.waiting = b""
         self.watch: Watch | None = None
         self.working: set[int] = set()
 
@@ -147,6 +154,7 @@ class Session:
                 self.channel.keep_alive()
                 if self.listener is not None:
                     self.gather()
+                self.send_task()
                 self.look()
                 self.check_lease()
         finally:
@@ -228,18 +236,29 @@ class Session:
         self.channel.send("ready", ranks=sorted(self.world.pids), pids=dict(self.world.pids))
 
     def begin(self, given: Any, private_bytes: int) -> None:
-        """Send a task to all ranks of this host; raises as `task_from_json` does, and OSError."""
+        """Take a task for all ranks of this host; raises as `task_from_json` does."""
         task = task_from_json(given)
         assert self.world is not None  # noqa: S101 - the engine waits until all ranks are ready
         self.terms.lend(private_bytes * len(self.world.pids))
-        self.job, self.working = task.job, set(self.world.pids)
+        self.job, self.waiting = task.job, packed(task)
+
+    def send_task(self) -> None:
+        """Send the task that waits to all ranks of this host, if there is memory for it."""
+        if self.world is None or not self.waiting or not self.terms.lent_fits():
+            return
+        content, self.waiting = self.waiting, b""
+        self.working = set(self.world.pids)
         self.watch = Watch(self.world.pids, self.seconds)
-        content = packed(task)
-        for connection in self.world.connections.values():
-            connection.send_bytes(content)
+        try:
+            for connection in self.world.connections.values():
+                connection.send_bytes(content)
+        except OSError as error:
+            self.fail(error)
 
     def cancel(self) -> None:
         """Ask the ranks to stop after their tile."""
+        if self.waiting:
+            return
         for connection in self.world.connections.values() if self.world else ():
             with contextlib.suppress(OSError):
                 send(connection, Cancel(self.job or 0))
@@ -303,7 +322,7 @@ class Session:
         """End all ranks of this host; nothing of them is left."""
         self.close_listener()
         world, self.world = self.world, None
-        self.watch, self.working, self.job = None, set(), None
+        self.watch, self.working, self.job, self.waiting = None, set(), None, b""
         if world is None:
             return
         for connection in world.connections.values():

@@ -239,6 +239,38 @@ def test_jobs_wait_for_the_memory_of_others(engine):
     assert set(order) == {job.task.job for job in jobs}
 
 
+def test_a_job_waits_for_memory_that_is_lent_though_no_other_job_runs(engine):
+    own = engine.dispatcher
+    own.lend(1)
+    with engine.prepare(SMALL.shape, "uint8", INVERT) as job:
+        job.source[...] = SMALL
+        job.private_bytes = own.memory_bytes
+        job.start()
+        # The second call comes after a look at the jobs that wait.
+        for _ in range(2):
+            called = threading.Event()
+            own.call_soon(called.set)
+            assert called.wait(60)
+        assert job.began == 0
+        own.lend(0)
+        job.wait(60)
+
+
+def test_lent_memory_must_fit_beside_the_jobs_that_run(engine):
+    own = engine.dispatcher
+    with engine.prepare(SMALL.shape, "uint8", LONG) as job:
+        job.source[...] = SMALL
+        job.private_bytes = own.memory_bytes - 1
+        job.start()
+        eventually(lambda: job.began > 0)
+        for lent, fits in ((1, True), (2, False)):
+            own.lend(lent)
+            assert own.lent_fits() is fits
+        job.wait(60)
+        assert own.lent_fits()
+    own.lend(0)
+
+
 def test_a_rank_whose_memory_has_grown_is_replaced_between_two_jobs(engine, monkeypatch):
     wait_for_all(engine)
     before = engine.pids()

@@ -107,6 +107,27 @@ def test_a_host_whose_lease_ends_is_left_and_the_others_finish_the_job(
     assert stored(runner, s3, row.result_key) == result_alone(runner, s3, monkeypatch, SLOW)
 
 
+def test_the_ranks_of_a_host_wait_for_the_memory_of_its_own_jobs(runner, s3, hosts, monkeypatch):
+    is_free, agent, asked = threading.Event(), hosts["other"].agent, []
+
+    def lent_fits():
+        asked.append(runner.engine.dispatcher.lent_bytes)
+        return is_free.is_set()
+
+    monkeypatch.setattr(agent, "terms", replace(agent.terms, lent_fits=lent_fits))
+    message = put(runner, s3, DEEP, CHAIN)
+    running = threading.Thread(target=runner.run, args=(message,))
+    running.start()
+    until(lambda: len(asked) > 4)
+    # No job of its own that needs this memory begins meanwhile.
+    assert min(asked) > 0
+    assert not row_of(runner, message).is_final
+    is_free.set()
+    running.join(60)
+    assert row_of(runner, message).hosts == {"own": (0,), "other": (1,)}
+    nothing_is_left(runner, s3)
+
+
 def test_a_cancelled_job_frees_its_hosts(runner, s3, hosts):
     message = put(runner, s3, DEEP, SLOW, lane="bulk")
     running = threading.Thread(target=runner.run, args=(message,))
