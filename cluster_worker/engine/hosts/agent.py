@@ -85,6 +85,8 @@ class Agent:
         self.beside, self.terms = beside, terms
         self.listener = socket.create_server((address, port), backlog=GUESTS_MAX)
         self.busy = threading.Lock()
+        # To the engine that is served.
+        self.served: Channel | None = None
         self.guests = threading.Semaphore(GUESTS_MAX)
         # Its folder is swept by the next engine or agent, if this one is killed.
         self.segments = Segments(Path(scratch_dir))
@@ -146,20 +148,38 @@ class Agent:
         if not self.busy.acquire(timeout=BUSY_SECONDS):
             channel.send("busy")
             return
+        self.served = channel
         try:
             channel.send("welcome", **identity())
             event("engine connected", host=channel.name)
             folder = self.segments.folder
             Session(channel, self.source, folder, self.ports, self.terms).serve()
         finally:
+            self.served = None
             self.busy.release()
 
+    def leave(self) -> None:
+        """Leave the engine that is served, and wait until its ranks have ended.
+
+        It goes on without this host. Ranks that ended before would seem to have died of its job.
+        """
+        until = time.monotonic() + BUSY_SECONDS
+        # The lock is kept: no other engine is served.
+        while not self.busy.acquire(timeout=LOOK_SECONDS) and time.monotonic() < until:
+            served = self.served
+            if served is not None:
+                with contextlib.suppress(OSError):
+                    served.sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """End forkservers and ranks, unless they are an engine's, and remove the folder."""
+        """End the ranks, and the forkservers unless they are an engine's; remove the folder."""
+        if self.listener.fileno() < 0:
+            return
         # A thread that waits in `accept` is not woken by `close`.
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.leave()
         if self.beside is None:
             self.source.close()
             self.kernels.close()

@@ -107,6 +107,20 @@ def test_a_host_whose_lease_ends_is_left_and_the_others_finish_the_job(
     assert stored(runner, s3, row.result_key) == result_alone(runner, s3, monkeypatch, SLOW)
 
 
+def test_a_host_that_leaves_is_lost_to_the_job_and_its_ranks_did_not_die(runner, s3, hosts, capfd):
+    message = put(runner, s3, DEEP, SLOW, lane="bulk")
+    running = threading.Thread(target=runner.run, args=(message,))
+    running.start()
+    until(lambda: row_of(runner, message).tiles_done > 0)
+    hosts["other"].agent.close()
+    running.join(60)
+    row = row_of(runner, message)
+    assert (row.state, row.attempt, row.faults, row.hosts) == ("succeeded", 1, 0, {"own": (0,)})
+    (lost,) = [each for each in capfd.readouterr().err.splitlines() if '"world lost"' in each]
+    assert "its agent has closed the connection" in lost
+    nothing_is_left(runner, s3)
+
+
 def test_the_ranks_of_a_host_wait_for_the_memory_of_its_own_jobs(runner, s3, hosts, monkeypatch):
     is_free, agent, asked = threading.Event(), hosts["other"].agent, []
 
