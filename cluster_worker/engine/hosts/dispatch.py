@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from cluster_worker.engine.compiling import Kernels
-from cluster_worker.engine.dispatch import LOSSES_MAX, settle
+from cluster_worker.engine.dispatch import LOSSES_MAX, outcome, settle
 from cluster_worker.engine.hosts.channel import Lost
 from cluster_worker.engine.hosts.group import Hosts
 from cluster_worker.engine.hosts.moved import MovedJob
@@ -158,7 +158,9 @@ class HostDispatcher:
                     hosts = hosts.without(error.host)
                 else:
                     job.losses.append(error)
-                if not hosts.names or len(job.losses) == LOSSES_MAX:
+                if len(job.losses) == LOSSES_MAX:
+                    raise outcome(job.losses) from error
+                if not hosts.names:
                     raise
             else:
                 return

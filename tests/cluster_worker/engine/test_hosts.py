@@ -4,6 +4,7 @@ import contextlib
 import pickle
 import socket
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from cluster_worker.cli import parse
 from cluster_worker.cli_hosts import hosts_of
 from cluster_worker.engine.hosts import channel as channels
 from cluster_worker.engine.hosts.channel import Channel, Lost, accept, connect
+from cluster_worker.engine.hosts.dispatch import HostDispatcher
 from cluster_worker.engine.hosts.group import Hosts, name_of
 from cluster_worker.engine.hosts.identity import check_alike, identity
 from cluster_worker.engine.hosts.messages import (
@@ -30,6 +32,7 @@ from cluster_worker.objects.chunks import Chunks
 from cluster_worker.objects.images import ObjectImage
 from cluster_worker.objects.spools import ObjectSpool
 from cluster_worker.pixels.header import header_of
+from cluster_worker.plan.checkpoints import START
 from cluster_worker.plan.request import PlanRequest, RecipeRequest
 
 SECRET = b"a secret of sixteen bytes or more"
@@ -273,3 +276,28 @@ def test_an_agent_runs_only_words_that_mpiexec_prints():
     assert all(map(PROXY_WORD.fullmatch, printed))
     for word in ("$(reboot)", "a;b", "/etc/passwd", "a b", ""):
         assert not PROXY_WORD.fullmatch(word)
+
+
+@pytest.mark.parametrize(
+    ("ends", "raised"),
+    [
+        ([RankDied("a rank died"), RankDied("again")], RankDied),
+        ([Broken("mpiexec ended"), RankDied("a rank died")], Broken),
+        ([RankDied("a rank died"), Lost("a:1", "silent"), Broken("mpiexec ended")], Broken),
+        ([Lost("a:1", "silent"), Lost("b:1", "silent")], Lost),
+    ],
+)
+def test_a_job_over_hosts_is_at_fault_only_if_ranks_died_each_time(ends, raised):
+    job = SimpleNamespace(task=SimpleNamespace(job=1), losses=[])
+    moved = SimpleNamespace(begin=START, drop=lambda: None)
+    left = iter(ends)
+
+    def run_attempt(*_):
+        raise next(left)
+
+    hosts = Hosts((("a", 1), ("b", 1)), "file:///store", SECRET)
+    own = SimpleNamespace(hosts=hosts, must_stop=lambda job: False, run_attempt=run_attempt)
+    with pytest.raises(Broken) as caught:
+        HostDispatcher.run_attempts(own, job, moved)
+    assert type(caught.value) is raised
+    assert next(left, None) is None
