@@ -47,9 +47,9 @@ class Lease:
 
     def __init__(self, table: JobTable, name: str) -> None:
         self.table, self.name = table, name
+        # The thread reads the list, and alone adds to the names of those whose lease has ended.
         self.hosts: list[Host] = []
-        # Those whose lease holds, as far as is known.
-        self.held: frozenset[str] = frozenset()
+        self.lost: set[str] = set()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.keep, name="lease", daemon=True)
         self.thread.start()
@@ -65,24 +65,25 @@ class Lease:
         found = self.table.lease_host(host, self.name, milliseconds(), is_own=is_own)
         if found is None:
             return False
-        self.hosts.append(found)
-        self.held |= {found.worker}
+        self.hosts = [*self.hosts, found]
         return True
 
     def drop(self, address: str) -> None:
         """Do without a host that does not answer; its lease ends by itself."""
-        gone = {each.worker for each in self.hosts if each.address == address}
-        self.hosts = [each for each in self.hosts if each.worker not in gone]
-        self.held -= gone
+        self.hosts = [each for each in self.hosts if each.address != address]
+
+    def held(self) -> list[str]:
+        """Return the names of the workers whose lease holds, as far as is known."""
+        return [each.worker for each in self.hosts if each.worker not in self.lost]
 
     def keep(self) -> None:
         """Renew the leases until they are released."""
         while not self.ended.wait(OFFER_SECONDS):
-            for worker in sorted(self.held):
+            for worker in self.held():
                 try:
                     if not self.table.renew_lease(worker, self.name, milliseconds()):
                         # Its agent ends the ranks; the others go on without that host.
-                        self.held -= {worker}
+                        self.lost.add(worker)
                         event("lease lost", lease=self.name, host=worker)
                 except Broken as error:
                     event("lease not renewed", lease=self.name, host=worker, error=str(error))
@@ -93,7 +94,7 @@ class Lease:
             return
         self.ended.set()
         self.thread.join()
-        for worker in sorted(self.held):
+        for worker in self.held():
             try:
                 self.table.end_lease(worker, self.name)
             except Broken as error:
