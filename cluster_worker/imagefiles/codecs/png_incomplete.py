@@ -51,20 +51,21 @@ def first_rows(opened: BinaryIO) -> tuple[BinaryIO, int]:
 def parted(opened: BinaryIO) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Return the sound chunks before the pixels, and the pixels up to a fault or the end."""
     before: list[tuple[bytes, bytes]] = []
-    pixels = []
+    pixels: list[bytes] = []
     end = len(SIGNATURE)
     with suppress(EOFError):
         for each in chunks(opened):
             end = each.start + each.length + struct.calcsize(">I")
             is_pixels, is_right = each.type == PIXELS, is_sound(opened, each)
+            if is_pixels and not is_right:
+                # Its bytes may be others than those that were written.
+                return before, b"".join(pixels)
             opened.seek(each.start)
             content = opened.read(each.length)
             if is_pixels:
                 pixels.append(content)
             elif is_right and not pixels:
                 before.append((each.type, content))
-            if is_pixels and not is_right:
-                return before, b"".join(pixels)
     # The chunk within which the file ends.
     opened.seek(end)
     head = opened.read(CHUNK_HEAD.size)
