@@ -60,7 +60,7 @@ from cluster_worker.pixels.tiling import Span
 KEPT = {ZSTD_NUMBER: "zstd", 2: "g4", 3: "g4", 4: "g4"}
 INCH_METRES = 0.0254
 
-SPARE = "a strip of the file is longer than its pixels, or was damaged behind them"
+SPARE = "a strip of the file is longer than its pixels"
 
 
 def read_header(path: Path, name: str) -> Header:

@@ -88,6 +88,8 @@ class IncompletePieces(StoredPieces):
         if start + nbytes <= len(mapped):
             with suppress(Exception):
                 return self.decoded(mapped, (plane, number))
+            # It is damaged: its bytes may be others than those that were written.
+            return none
         content = mapped[start : start + nbytes].tobytes()
         if self.page.is_tiled or not content:
             return none

@@ -28,6 +28,8 @@ from cluster_worker.pixels.tiling import Span
 # Decoded pieces kept for the next window: windows overlap by their halos, and strips are wider than
 # windows.
 KEPT_BYTES_MAX = 16 << 20
+# Bytes behind the pixels of a piece that are inflated at a time.
+SPARE_BYTES = 1 << 16
 # Samples smaller than a byte that are unpacked at a time.
 UNPACKED_BYTES = 4 << 20
 
@@ -284,6 +286,16 @@ class StoredPieces:
 
 
 def shortened(content: bytes, nbytes: int) -> bytes:
-    """Return a deflated piece without what follows its `nbytes`; libdeflate refuses such pieces."""
+    """Return a deflated piece without what follows its `nbytes`; libdeflate refuses such pieces.
+
+    Raises
+    ------
+    zlib.error
+        If the stream is damaged: then its pixels may be others than those that were written.
+    """
     stream = zlib.decompressobj()
-    return zlib.compress(stream.decompress(content, nbytes), 0)
+    pixels = stream.decompress(content, nbytes)
+    # The checksum stands at the end of the stream. What it has to spare is no more than its pixels.
+    for _ in range(0, nbytes + SPARE_BYTES, SPARE_BYTES):
+        stream.decompress(stream.unconsumed_tail, SPARE_BYTES)
+    return zlib.compress(pixels, 0)
