@@ -6,7 +6,6 @@ side; each band is one restart interval. Pillow writes everything before the pix
 
 import re
 import struct
-from collections.abc import Callable
 from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -39,6 +38,7 @@ from cluster_worker.imagefiles.codecs.items import (
     values_of,
     within_limit,
 )
+from cluster_worker.imagefiles.codecs.jpeg_ends import ended, first_rows
 from cluster_worker.imagefiles.codecs.jpeg_segments import (
     BASELINE,
     COMMENT,
@@ -48,10 +48,10 @@ from cluster_worker.imagefiles.codecs.jpeg_segments import (
     EXIF_START,
     FRAMES,
     LENGTH,
-    PADS,
     PHOTOSHOP,
-    PROGRESSIVE,
+    PROGRESSIVES,
     SCAN,
+    SIDE_MAX,
     XMP_START,
     Frame,
     before_scan,
@@ -60,7 +60,6 @@ from cluster_worker.imagefiles.codecs.jpeg_segments import (
     iptc_content,
     items_of,
     profile_of,
-    scans_complete,
     segment,
     segments,
     starting,
@@ -89,8 +88,6 @@ SHARED = {"444": (1, 1), "422": (1, 2), "420": (2, 2)}
 # From the sampling factors of the first channel, where the others have 1 × 1.
 BY_FACTORS = {(1, 1): "444", (2, 1): "422", (2, 2): "420"}
 
-# The format stores rows and columns in 16 bits; the limit of libjpeg is a little lower.
-SIDE_MAX = 65_500
 
 RESTART_INTERVAL, RESTARTS = struct.Struct(">2sHH"), 8
 # Rows and columns in a frame segment, and their offset: length and bit depth come first.
@@ -225,61 +222,23 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 def read_incomplete(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     """Decode the rows that are there of a JPEG into `out`, and note how many they are.
 
-    A progressive file has coarse pixels in all rows once its first scan is complete.
+    A progressive file has coarse pixels in all rows once a scan of each channel is complete.
 
     Raises
     ------
     EOFError
-        If none are there.
+        If none are there, or a channel is missing.
     """
     content = bytes(content_of(path))
     frame = frame_of(before_scan(content))
-    decode = decode_cmyk if frame.channels == CMYK else jpeg8_decode
-    content = content[:-1] if content.endswith(b"\xff") else content
-    scans = sum(marker == SCAN for marker, _ in segments(content))
-    first, *others = (decode(content + pad + b"\xff" + END) for pad in PADS)
+    rows, there = first_rows(content, decode_cmyk if frame.channels == CMYK else jpeg8_decode)
     whole = as_stored(out, header.orientation)
-    if frame.marker == PROGRESSIVE and scans > 1:
-        whole[...] = first
+    is_coarse = frame.marker in PROGRESSIVES
+    if is_coarse and there == len(rows):
+        whole[...] = rows
         return (COARSE,)
-    there = min(equal_rows(first, each) for each in others)
-    if header.jpeg is None or header.jpeg.subsampling == "420":
-        # The colours of the last row are mixed with those of the row below.
-        there -= 1
-    if there <= 0:
-        raise EOFError("no rows are there")
-    return (fill_rest(whole, first[:there], header),)
-
-
-def equal_rows(one: Image, other: Image) -> int:
-    """Count the rows from the top that are the same in two pictures."""
-    differs = (one != other).reshape(len(one), -1).any(axis=1)
-    return int(differs.argmax()) if differs.any() else len(one)
-
-
-def ended(content: bytes, decode: Callable[[bytes], Image]) -> bytes:
-    """Return a file with the end mark that it lacks, if no pixel is missing.
-
-    The decoder does not say whether pixels are missing. If it needs more bytes than there are, then
-    other bytes in their place give other pixels.
-
-    Raises
-    ------
-    EOFError
-        If pixels are missing.
-    """
-    content = content[:-1] if content.endswith(b"\xff") else content
-    try:
-        if not scans_complete(content):
-            raise EOFError("scans are missing")
-        first, *others = (decode(content + pad + b"\xff" + END) for pad in PADS)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise EOFError("the file ends within its pixels") from error
-    if not all(np.array_equal(first, each) for each in others):
-        raise EOFError("pixels are missing")
-    return content + b"\xff" + END
+    note = fill_rest(whole, rows[:there], header)
+    return (f"{note}; those that are there have less detail" if is_coarse else note,)
 
 
 def decode_cmyk(content: bytes) -> Image:

@@ -19,7 +19,7 @@ Content = bytes | mmap.mmap
 # are restart markers.
 MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])", re.DOTALL)
 LENGTH = struct.Struct(">H")
-BASELINE, PROGRESSIVE, SCAN, END = b"\xc0", b"\xc2", b"\xda", b"\xd9"
+BASELINE, SCAN, END = b"\xc0", b"\xda", b"\xd9"
 COMMENT, JFIF, EXIF_OR_XMP, PROFILE, PHOTOSHOP = b"\xfe", b"\xe0", b"\xe1", b"\xe2", b"\xed"
 # Most bytes of a segment's content.
 CONTENT_MAX = 65_533
@@ -28,7 +28,12 @@ CONTENT_MAX = 65_533
 FRAMES = {b"\xc0": "", b"\xc1": "", b"\xc2": "progressive", b"\xc3": "lossless"}
 FRAMES |= {b"\xc9": "arithmetic", b"\xca": "arithmetic"}
 OTHER_FRAMES = (b"\xc5", b"\xc6", b"\xc7", b"\xcb", b"\xcd", b"\xce", b"\xcf")
+PROGRESSIVES = (b"\xc2", b"\xca")
 FRAME = struct.Struct(">BHHB")
+# The format stores rows and columns in 16 bits; the limit of libjpeg is a little lower.
+SIDE_MAX = 65_500
+# Bytes of a channel in a frame: its number, how it is sampled, its table.
+FRAME_CHANNEL = 3
 
 EXIF_START, XMP_START = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 XMP_MORE, ICC_START, PICTURES = b"http://ns.adobe.com/xmp/extension/\0", b"ICC_PROFILE\0", b"MPF\0"
@@ -47,6 +52,9 @@ class Frame(NamedTuple):
         Second byte of the marker.
     bits, rows, columns, channels : int
         As the segment says.
+    blocks_down, blocks_across : int
+        Blocks of 8 × 8 pixels in a square whose blocks are stored together: 2 if two rows, or
+        columns, of pixels share their colours.
     """
 
     marker: bytes
@@ -54,6 +62,8 @@ class Frame(NamedTuple):
     rows: int
     columns: int
     channels: int
+    blocks_down: int = 1
+    blocks_across: int = 1
 
 
 def segments(content: Content) -> Iterator[tuple[bytes, int]]:
@@ -105,8 +115,45 @@ def frame_of(parts: list[tuple[bytes, bytes]]) -> Frame:
         if marker in FRAMES or marker in OTHER_FRAMES:
             if len(content) < FRAME.size:
                 raise ValueError("the frame is too short")
-            return Frame(marker, *FRAME.unpack_from(content))
+            frame = Frame(marker, *FRAME.unpack_from(content))
+            # Of one channel, the blocks are stored one by one.
+            sampled = content[FRAME.size + 1 :: FRAME_CHANNEL] if frame.channels > 1 else b"\x11"
+            down, across = (max((1, *(each >> bits & 15 for each in sampled))) for bits in (0, 4))
+            return frame._replace(blocks_down=down, blocks_across=across)
     raise ValueError("no frame")
+
+
+def scans_of(content: Content) -> list[set[int]]:
+    """Return the numbers of the channels that each scan begins; none for one that refines them."""
+    found: list[set[int]] = []
+    for marker, offset in segments(content):
+        if marker != SCAN:
+            continue
+        # Behind the length: the count of channels, number and tables of each, the first and last
+        # coefficient, and the bits that earlier scans and this one have.
+        count = content[offset + 2] if offset + 2 < len(content) else 0
+        head = content[offset + 3 : offset + 6 + 2 * count]
+        begins = len(head) == 3 + 2 * count and head[-3] == 0 and head[-1] >> 4 == 0
+        found.append(set(head[: 2 * count : 2]) if begins else set())
+    return found
+
+
+def with_whole_blocks(content: bytes) -> bytes:
+    """Return a file whose rows and columns are those of all its blocks.
+
+    Blocks are stored beyond the border, too. A file that ends within them may lack pixels before
+    the border that are stored behind them. The channels of further scans are stored without these
+    blocks, so that files of several scans stay as they are.
+    """
+    frame = frame_of(before_scan(content))
+    scans = [offset for marker, offset in segments(content) if marker == SCAN]
+    if len(scans) > 1 or content[scans[0] + 2] == 1:
+        return content
+    rows, columns = 8 * frame.blocks_down, 8 * frame.blocks_across
+    whole = -(-frame.rows // rows) * rows, -(-frame.columns // columns) * columns
+    start = next(offset for marker, offset in segments(content) if marker == frame.marker) + 3
+    changed = struct.pack(">HH", *(min(each, SIDE_MAX) for each in whole))
+    return content[:start] + changed + content[start + len(changed) :]
 
 
 def density_of(parts: list[tuple[bytes, bytes]]) -> tuple[int, int, int] | None:

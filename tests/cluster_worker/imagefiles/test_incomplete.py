@@ -1,5 +1,7 @@
 """Files that end within their pixels, and are read as far as they go because that was asked."""
 
+import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +15,7 @@ from cluster_worker.cli import main
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import as_stored
+from cluster_worker.imagefiles.codecs.png_bands import SIGNATURE, chunk
 from cluster_worker.imagefiles.reading import as_told
 from cluster_worker.pixels.stack import Choice
 from tests.cluster_worker.imagefiles.image_files import read, refusal
@@ -185,3 +188,87 @@ def test_the_shell_reads_what_is_there(tmp_path, capsys):
     words = f"run {path} {tmp_path / 'out.png'} flip --incomplete --ranks 1"
     assert main(words.split()) == 0
     assert "the file ends within its pixels: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"subsampling": 1}, {"subsampling": 2}, {"subsampling": 2, "restart_marker_blocks": 3}],
+    ids=["422", "420", "restarts"],
+)
+def test_no_cut_of_a_jpeg_gives_other_pixels(tmp_path, options):
+    # The last columns and rows are in blocks whose greater part lies beyond the border.
+    path, cut = tmp_path / "whole.jpg", tmp_path / "cat"
+    Image.fromarray(PHOTO[:41, :34]).save(path, "JPEG", quality=50, **options)
+    header, expected = read(path)
+    asked, content = as_told(header, ASKED), path.read_bytes()
+    out = np.empty(header.shape, header.dtype)
+    start = content.index(b"\xff\xda") + 14
+    claimed = set()
+    for end in range(start, len(content) - 1):
+        cut.write_bytes(content[:end])
+        try:
+            formats.read_pixels(cut, header, out)
+        except Rejected:
+            pass
+        else:
+            np.testing.assert_array_equal(out, expected)
+        try:
+            (note,) = formats.read_pixels(cut, asked, out)
+        except Rejected:
+            continue
+        there = rows_in(note) if "rows" in note else len(out)
+        np.testing.assert_array_equal(out[:there], expected[:there], f"{end} bytes")
+        claimed.add(there)
+    assert len(claimed) > 2
+
+
+def test_a_jpeg_without_a_channel_is_refused(tmp_path):
+    path = tmp_path / "cat"
+    jpeg(path, progressive=True, subsampling=0)
+    content = path.read_bytes()
+    # The first scan is of gray alone, as some programs write it.
+    start = content.index(b"\xff\xda")
+    head = bytes((0, 8, 1, 1, 0, 0, 0, content[start + 13]))
+    path.write_bytes(content[: start + 2] + head + content[start + 14 :][:300])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    with pytest.raises(Rejected, match="ends too early"):
+        formats.read_pixels(path, asked, np.empty(asked.shape, asked.dtype))
+
+
+def test_pixels_of_a_png_behind_a_wrong_checksum_are_missing(tmp_path):
+    path = tmp_path / "cat"
+    lines = b"".join(b"\0" + GRAY[row].tobytes() for row in range(len(GRAY)))
+    stream = zlib.compress(lines, 0)
+    fifth = len(stream) // 5
+    chunks = [stream[start : start + fifth] for start in range(0, len(stream), fifth)]
+    head = struct.pack(">IIBBBBB", GRAY.shape[1], GRAY.shape[0], 8, 0, 0, 0, 0)
+    content = SIGNATURE + chunk(b"IHDR", head)
+    content += b"".join(chunk(b"IDAT", each) for each in chunks) + chunk(b"IEND", b"")
+    place = content.index(chunks[2]) + 50
+    path.write_bytes(content[:place] + bytes((content[place] ^ 1,)) + content[place + 1 :])
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.empty(asked.shape, asked.dtype)
+    there = rows_in(formats.read_pixels(path, asked, out)[0])
+    assert 48 <= there <= 52
+    np.testing.assert_array_equal(out[:there], GRAY[:there])
+    assert not out[there:].any()
+
+
+def test_a_strip_whose_checksum_is_wrong_is_not_read(tmp_path):
+    whole, path = tmp_path / "whole.tif", tmp_path / "cat"
+    tiff(whole, GRAY, compression="zlib", rowsperstrip=26)
+    with tifffile.TiffFile(whole) as file:
+        page = file.pages.first
+        ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    content = bytearray(whole.read_bytes())
+    content[ends[2] - 1] ^= 1
+    path.write_bytes(bytes(content))
+    asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
+    out = np.empty(asked.shape, asked.dtype)
+    with pytest.raises(Rejected, match="is damaged"):
+        formats.read_pixels(path, replace(asked, incomplete=False), out)
+    assert rows_in(formats.read_pixels(path, asked, out)[0]) == 104
+    np.testing.assert_array_equal(
+        np.delete(out, range(52, 78), 0), np.delete(GRAY, range(52, 78), 0)
+    )
+    assert not out[52:78].any()

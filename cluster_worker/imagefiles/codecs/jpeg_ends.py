@@ -1,0 +1,133 @@
+"""Find out which rows are there of a JPEG that has no end mark.
+
+The decoder does not say whether pixels are missing. If it needs more bytes than there are, then
+other bytes in their place give other pixels.
+"""
+
+import re
+import struct
+from collections.abc import Callable
+
+import numpy as np
+
+from cluster_worker.imagefiles.codecs.header import Image
+from cluster_worker.imagefiles.codecs.jpeg_segments import (
+    END,
+    PADS,
+    PROGRESSIVES,
+    SCAN,
+    Frame,
+    before_scan,
+    frame_of,
+    scans_complete,
+    scans_of,
+    segments,
+    with_whole_blocks,
+)
+
+BLOCK = 8
+# The segment that says how many squares of blocks lie between two marks, and the marks.
+INTERVAL, RESTART = b"\xdd", re.compile(rb"\xff[\xd0-\xd7]")
+
+Decode = Callable[[bytes], Image]
+
+
+def ended(content: bytes, decode: Decode) -> bytes:
+    """Return a file with the end mark that it lacks, if no pixel is missing.
+
+    Raises
+    ------
+    EOFError
+        If pixels are missing.
+    """
+    content = without_half_mark(content)
+    try:
+        if not scans_complete(content):
+            raise EOFError("scans are missing")
+        frame = frame_of(before_scan(content))
+        if rows_by_marks(content, frame) < frame.rows:
+            raise EOFError("squares are missing")
+        first, *others = padded(with_whole_blocks(content), decode)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise EOFError("the file ends within its pixels") from error
+    if not all(np.array_equal(first, each) for each in others):
+        raise EOFError("pixels are missing")
+    return content + b"\xff" + END
+
+
+def first_rows(content: bytes, decode: Decode) -> tuple[Image, int]:
+    """Decode a file that ends within its pixels.
+
+    Returns
+    -------
+    ndarray, int
+        The pixels, and how many rows are there; of a progressive file, all of them once a scan of
+        each channel is complete.
+
+    Raises
+    ------
+    EOFError
+        If none are there, or a channel is missing.
+    """
+    content = without_half_mark(content)
+    frame, scans = frame_of(before_scan(content)), scans_of(content)
+    if len(set().union(*scans)) < frame.channels:
+        # libjpeg would fill it with gray.
+        raise EOFError("a channel is missing")
+    pixels = decode(content + PADS[0] + b"\xff" + END)
+    if frame.marker in PROGRESSIVES and len(set().union(*scans[:-1])) == frame.channels:
+        return pixels, len(pixels)
+    first, *others = padded(with_whole_blocks(content), decode)
+    equal = min(equal_rows(first, each) for each in others)
+    there = complete_rows(min(equal, rows_by_marks(content, frame)), frame)
+    if there <= 0:
+        raise EOFError("no rows are there")
+    return pixels, min(there, len(pixels))
+
+
+def without_half_mark(content: bytes) -> bytes:
+    """Return a file without the first byte of a mark at its end."""
+    return content[:-1] if content.endswith(b"\xff") else content
+
+
+def padded(content: bytes, decode: Decode) -> list[Image]:
+    """Decode a file with other bytes in place of those that are missing."""
+    return [decode(content + pad + b"\xff" + END) for pad in PADS]
+
+
+def equal_rows(one: Image, other: Image) -> int:
+    """Count the rows from the top that are the same in two pictures."""
+    differs = (one != other).reshape(len(one), -1).any(axis=1)
+    return int(differs.argmax()) if differs.any() else len(one)
+
+
+def rows_by_marks(content: bytes, frame: Frame) -> int:
+    """Return how many rows there are at most, by the count of restart marks.
+
+    The decoder skips to the next mark: where a file ends before one, it needs no other bytes. Files
+    without marks, or of several scans, may have all rows.
+    """
+    rows = BLOCK * frame.blocks_down
+    all_rows = -(-frame.rows // rows) * rows
+    intervals = [each for marker, each in before_scan(content) if marker == INTERVAL]
+    scans = [offset for marker, offset in segments(content) if marker == SCAN]
+    if not intervals or len(intervals[-1]) < 2 or len(scans) > 1:
+        return all_rows
+    (interval,) = struct.unpack_from(">H", intervals[-1])
+    squares = (len(RESTART.findall(content, scans[0])) + 1) * interval
+    across = -(-frame.columns // (BLOCK * frame.blocks_across))
+    return min(all_rows, squares // across * rows) if interval else all_rows
+
+
+def complete_rows(equal: int, frame: Frame) -> int:
+    """Return how many of the rows that do not depend on missing bytes are complete.
+
+    The blocks of a square are stored one after the other, those of colours last: upper rows of the
+    last square may lack their colours. Where rows share colours, those of the last row that is
+    there are mixed with those of the row below.
+    """
+    mixed = 1 if frame.blocks_down > 1 else 0
+    rows = BLOCK * frame.blocks_down
+    return (equal + mixed) // rows * rows - mixed
