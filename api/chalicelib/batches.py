@@ -98,7 +98,7 @@ def reuse_of(image: Mapping[str, Any]) -> str:
 
 def version_of(body: Mapping[str, Any], catalogue: Mapping[str, Any]) -> int:
     """Return the version of the messages of the jobs of a new batch."""
-    if body.get("write"):
+    if body.get("write") or "incomplete" in body.get("read", {}):
         return WRITING_VERSION
     if body.get("read") or body.get("across", "plane") != "plane":
         return READING_VERSION

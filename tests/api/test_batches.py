@@ -91,6 +91,12 @@ def test_a_batch_may_say_how_its_results_are_written(api):
     assert api.get(f"/batches/{batch}")[1]["write"] == {}
 
 
+def test_an_older_worker_gets_no_job_of_an_incomplete_file(api):
+    body = {"steps": STEPS, "images": images("a.png"), "read": {"incomplete": True}}
+    _, made = api.post("/batches", body)
+    assert api.row(made["batch"], made["jobs"][0]["job"]).version == WRITING_VERSION
+
+
 @pytest.mark.parametrize(
     ("body", "said", "pointer"),
     [
