@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 RANDOM = np.random.default_rng(0)
 SMALL = RANDOM.integers(0, 256, (60, 70), np.uint8)
-LARGE = RANDOM.integers(0, 256, (1500, 1500), np.uint8)
+LARGE = RANDOM.integers(0, 256, (1100, 1100), np.uint8)
 INVERT = [{"operation": "invert"}]
 
 
@@ -32,15 +32,14 @@ def means(patch):
 EXACT = {"fast_mode": False}
 # It takes about half a second of processor time, and about fifteen seconds.
 LONG, STUCK = means(13), means(31)
-# It takes the large image about a second.
+# It takes the large image long enough for a signal to reach its ranks.
 WIDE = means(3)
 
 
 @pytest.fixture(scope="module")
-def engine():
-    # Warm, so that each new rank begins its work at once.
-    with Engine(2, warm=True) as engine:
-        assert engine.kernels.settled.wait(200)
+def engine(warm_engine):
+    # Its ranks are born warm, so that each new one begins its work at once.
+    with Engine(2, beside=warm_engine) as engine:
         yield engine
 
 
@@ -283,7 +282,7 @@ def test_a_rank_whose_memory_has_grown_is_replaced_between_two_jobs(engine, monk
     assert len(set(before.values()) - set(engine.pids().values())) == 1
 
 
-def test_an_engine_starts_though_a_world_fails_at_first(monkeypatch):
+def test_an_engine_starts_though_a_world_fails_at_first(warm_engine, monkeypatch):
     from cluster_worker.engine.launch import Launcher
 
     launch, failed = Launcher.launch, threading.Event()
@@ -295,7 +294,7 @@ def test_an_engine_starts_though_a_world_fails_at_first(monkeypatch):
         return launch(launcher, ranks, seat)
 
     monkeypatch.setattr(Launcher, "launch", once)
-    with Engine(2) as engine:
+    with Engine(2, beside=warm_engine) as engine:
         assert failed.is_set()
         assert len(engine.pids()) == 4
 
