@@ -166,8 +166,13 @@ def write_tiles(
     options |= {"tile": (TILE, TILE), "dtype": dtype, "predictor": has_predictor(dtype, coding)}
     if header.bits > 1:
         notes += (f"written with {8 * np.dtype(dtype).itemsize} bits a sample, not {header.bits}",)
-    if header.compression == "g4" or header.output.layout == "strips":
+    if header.output.layout in TILED:
+        lost = "compressed by deflate: g4 is written in strips"
+        notes += (lost,) if header.compression == "g4" else ()
+    elif header.compression == "g4":
         notes += ("written in tiles, compressed by deflate: the result is larger than memory",)
+    elif header.output.layout:
+        notes += ("written in tiles: the result is larger than memory",)
     spool = path.with_name(f"{path.name}.copies")
     try:
         copies: list[Copy] = []
