@@ -69,8 +69,8 @@ def unfit(output: Output, image: ImageHeader) -> str:
     is_mask = (image.kind == "mask" or image.dtype == "bool") and image.colours == 1
     if output.compression == "g4" and (not is_mask or image.alpha):
         return (
-            f"g4 holds masks of 1 bit, and the result is a {image.kind} of {image.dtype}; choose "
-            "deflate, or end with a threshold"
+            f"g4 holds masks of 1 bit, and the result is {KIND[image.kind]} of {image.dtype}; "
+            "choose deflate, or end with a threshold"
         )
     if output.compression != "jpeg":
         return ""
@@ -79,9 +79,10 @@ def unfit(output: Output, image: ImageHeader) -> str:
         return f"jpeg changes values, and the result is {KIND[image.kind]}; choose {choose}"
     if image.dtype != "uint8" or image.alpha or not (image.colours == 1 or is_colour(image)):
         alpha = " and transparency" if image.alpha else ""
+        channels = "1 channel" if image.colours == 1 else f"{image.colours} channels"
         return (
-            "jpeg holds gray or RGB of 8 bits, and the result has "
-            f"{image.colours} channels{alpha} of {image.dtype}; choose deflate or zstd"
+            f"jpeg holds gray or RGB of 8 bits, and the result has {channels}{alpha} of "
+            f"{image.dtype}; choose deflate or zstd"
         )
     return ""
 
@@ -91,4 +92,5 @@ def is_colour(image: ImageHeader) -> bool:
     return image.colours == len(RGB) and image.is_rgb
 
 
-KIND = {"mask": "a mask", "labels": "labels"}
+KIND = {"picture": "a picture", "intensity": "an intensity image", "bands": "an image of bands"}
+KIND |= {"mask": "a mask", "labels": "an image of labels"}

@@ -308,7 +308,7 @@ def test_options_that_do_not_go_together_are_named(format, options, sentence):
         (
             "deep",
             "jpeg",
-            "jpeg holds gray or RGB of 8 bits, and the result has 1 channels of uint1",
+            "jpeg holds gray or RGB of 8 bits, and the result has 1 channel of uint16",
         ),
         (
             "clear",
