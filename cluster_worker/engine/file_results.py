@@ -89,9 +89,15 @@ def check_value(name: str, value: object) -> None:
     if "enum" in schema and value not in schema["enum"]:
         raise Rejected(f"{name}: must be one of {', '.join(schema['enum'])}, got {value!r}")
     least, most = schema.get("minimum", QUALITIES[0]), schema.get("maximum", QUALITIES[-1])
-    is_number = name in ("quality", "bytes_max")
-    if is_number and (value not in range(least, most + 1) or isinstance(value, bool)):
-        raise Rejected(f"{name}: must be a whole number from {least} to {most}, got {value}")
+    if name in ("quality", "bytes_max") and not is_whole(value, least, most):
+        raise Rejected(f"{name}: must be a whole number from {least} to {most}, got {value!r}")
+    if schema.get("type") == "boolean" and not isinstance(value, bool):
+        raise Rejected(f"{name}: must be True or False, got {value!r}")
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Return whether a value is a whole number between two, which are included."""
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def check_planes(output: Output, stack: Stack, name: str) -> None:

@@ -39,8 +39,9 @@ PIXELS_MAX = 400_000_000
 ASSEMBLED_BYTES_PER_SECOND = 10 << 20
 # And one more for this many samples whose smaller copies are made.
 HALVED_PER_SECOND = 5_000_000
-# How many times longer a file may take for which the best quality is searched.
-SEARCH_WRITES = 8
+# How many times longer a file may take for which the best quality is searched: it is written as
+# usual, then in up to seven qualities, then perhaps in the best one again.
+SEARCH_WRITES = 9
 
 
 class Decoder(WarmChild):

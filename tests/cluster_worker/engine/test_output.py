@@ -104,6 +104,10 @@ def test_a_stack_is_written_as_a_pyramid_plane_by_plane(engine, tmp_path):
         ("tif", Output(quality=80), "quality: is for JPEG, WebP, AVIF and JPEG XL; TIFF is wri"),
         ("tif", Output(compression="zip"), "compression: must be one of none, deflate, lzw, zstd,"),
         ("jpg", Output(bytes_max=1), "bytes_max: must be a whole number from 100 to 1099511627776"),
+        # Not a whole number: no search through all that are allowed.
+        ("jpg", Output(bytes_max=3000.5), "bytes_max: must be a whole number from 100 to 1099511"),
+        ("jpg", Output(quality=90.0), "quality: must be a whole number from 1 to 100, got 90.0"),
+        ("jpg", Output(progressive="no"), "progressive: must be True or False, got 'no'"),
         ("tif", Output(compression="g4"), "in.tif: compression: g4 holds masks of 1 bit, and the"),
     ],
 )
@@ -134,6 +138,14 @@ def test_in_a_folder_each_result_takes_the_options_that_are_for_its_format(engin
         assert file.info["progressive"]
     with pytest.raises(Rejected, match="made with other output"):
         run_folder(engine, scans, target, replace(options, output=Output()))
+
+
+def test_a_mask_of_a_fax_in_tiles_says_how_it_is_compressed(engine, tmp_path):
+    fax, target = tmp_path / "fax.tif", tmp_path / "out.tif"
+    Image.fromarray(PHOTO[..., 0] > 99).save(fax, compression="group4")
+    (note,) = engine.run_file(fax, target, FLIP, output=Output(layout="tiles"))
+    assert note == "compressed by deflate: g4 is written in strips"
+    assert first_page(target)[:2] == ("ADOBE_DEFLATE", True)
 
 
 @pytest.mark.slow
