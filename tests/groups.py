@@ -17,6 +17,7 @@ SHARED = {
     "infra/test_stack.py": "stack",
     "infra/test_stack_code.py": "stack",
     "infra/test_stack_grants.py": "stack",
+    "infra/test_stack_hosts.py": "stack",
     "infra/test_stack_tiny.py": "stack",
     "site/": "site",
     # It starts an app of its own.
