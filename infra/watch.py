@@ -22,8 +22,9 @@ MISSING = cloudwatch.TreatMissingData
 OLDEST_SECONDS_MAX = 1800
 NO_WORKER_MINUTES = 15
 ERROR_PERCENT_MAX = 5
-# An image may use its processor time in each rank, and wait for the store meanwhile.
-LEASES = 6
+# An image may hold workers for this many times its limit of processor time: its ranks also wait for
+# the store.
+LEASE_LIMITS = 6
 # Within five minutes. A node or a broker that is replaced makes a call or two fail.
 FUNCTION_ERRORS_MAX = 3
 # DynamoDB's clients try again; a table that just grows refuses some requests.
@@ -183,8 +184,8 @@ class Watch(Construct):
         )
 
     def _watch_leases(self) -> None:
-        """Watch that an image that several workers share lets them go at some time."""
-        most = LEASES * self.settings.job_seconds_max
+        """Watch for how long one image holds several workers."""
+        most = LEASE_LIMITS * self.settings.job_seconds_max
         self._alarm(
             "OldestLease",
             app_metric(self.settings, "OldestLeaseSeconds"),

@@ -69,7 +69,7 @@ class Lease:
         return True
 
     def drop(self, address: str) -> None:
-        """Do without a host that does not answer; its lease ends by itself."""
+        """Leave out a host that does not answer; its lease is not renewed, and ends by itself."""
         self.hosts = [each for each in self.hosts if each.address != address]
 
     def held(self) -> list[str]:
@@ -89,7 +89,7 @@ class Lease:
                     event("lease not renewed", lease=self.name, host=worker, error=str(error))
 
     def release(self) -> None:
-        """End the leases; what the table does not hear ends by itself."""
+        """End the leases; if the table does not answer, they end by themselves."""
         if self.ended.is_set():
             return
         self.ended.set()
@@ -124,7 +124,7 @@ class Placed:
         return {workers[address]: ranks for address, ranks in self.file.job.hosts.items()}
 
     def release(self) -> None:
-        """Let other jobs have the hosts: this one needs them no more."""
+        """End the lease, if there is one: the ranks are done."""
         if self.lease is not None:
             self.lease.release()
 

@@ -70,7 +70,7 @@ def connect_to(port: int) -> Connect:
 
 
 async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Send what one side says to the other, until it says no more."""
+    """Copy bytes from one side to the other, until the first one has closed its direction."""
     while block := await reader.read(BLOCK_BYTES):
         writer.write(block)
         await writer.drain()

@@ -15,13 +15,13 @@ from typing import Self
 from infra.local.process import LocalError, Process
 
 TOOLS = ("ip", "unshare")
-# A subnet that no other one needs to differ from: it is joined to none.
+# The subnet is joined to no other network, so its addresses may occur elsewhere.
 ADDRESS = "10.98.8.{}"
 DEVICE = "net0"
 HOSTS_MAX = 8
 COMMAND_SECONDS = 20.0
-# What a worker finds nowhere but on its own host. /tmp is not among it: logs and settings of tests
-# lie there.
+# Folders of which each host has its own. /tmp is not among them: logs and settings of tests lie
+# there.
 PRIVATE = ("/dev/shm", "/var/tmp")  # noqa: S108 - folders to isolate
 
 

@@ -28,7 +28,7 @@ class Hosts:
     ports : str
         Range of TCP ports of this host for MPI, as "30000:30100"; empty for any.
     lease : str
-        By what the hosts are leased, which agents of worker nodes check; empty for others.
+        Name of the lease of the hosts, which agents of worker nodes check; empty for no lease.
     """
 
     names: tuple[tuple[str, int], ...]

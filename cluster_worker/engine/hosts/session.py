@@ -65,7 +65,7 @@ def network_environment(ports: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a host makes ranks for engines of others; by default on none.
+    """On what terms a host makes ranks for engines of other hosts; by default always.
 
     Attributes
     ----------
@@ -120,7 +120,7 @@ class Session:
     ) -> None:
         self.channel, self.source = channel, source
         self.folder, self.ports, self.terms = folder, ports, terms
-        # Of the world, and when it was last asked whether it holds.
+        # The lease of the world, and when it was last checked.
         self.lease: str | None = None
         self.lease_at = 0.0
         self.log = folder / "proxy.log"
@@ -333,7 +333,7 @@ class Session:
         self.remove_copies()
 
     def close_listener(self) -> None:
-        """Stop to wait for ranks."""
+        """Stop waiting for ranks."""
         listener, self.listener = self.listener, None
         if listener is not None:
             self.selector.unregister(listener)
