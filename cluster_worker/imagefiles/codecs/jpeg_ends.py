@@ -47,12 +47,12 @@ def ended(content: bytes, decode: Decode) -> bytes:
         frame = frame_of(before_scan(content))
         if rows_by_marks(content, frame) < frame.rows:
             raise EOFError("squares are missing")
-        first, *others = padded(with_whole_blocks(content), decode)
+        equal, rows = equal_rows(with_whole_blocks(content), decode)
     except MemoryError:
         raise
     except Exception as error:
         raise EOFError("the file ends within its pixels") from error
-    if not all(np.array_equal(first, each) for each in others):
+    if equal < rows:
         raise EOFError("pixels are missing")
     return content + b"\xff" + END
 
@@ -76,15 +76,13 @@ def first_rows(content: bytes, decode: Decode) -> tuple[Image, int]:
     if len(set().union(*scans)) < frame.channels:
         # libjpeg would fill it with gray.
         raise EOFError("a channel is missing")
-    pixels = decode(content + PADS[0] + b"\xff" + END)
-    if frame.marker in PROGRESSIVES and len(set().union(*scans[:-1])) == frame.channels:
-        return pixels, len(pixels)
-    first, *others = padded(with_whole_blocks(content), decode)
-    equal = min(equal_rows(first, each) for each in others)
-    there = complete_rows(min(equal, rows_by_marks(content, frame)), frame)
+    there = frame.rows
+    if frame.marker not in PROGRESSIVES or len(set().union(*scans[:-1])) < frame.channels:
+        equal, _ = equal_rows(with_whole_blocks(content), decode)
+        there = complete_rows(min(equal, rows_by_marks(content, frame)), frame)
     if there <= 0:
         raise EOFError("no rows are there")
-    return pixels, min(there, len(pixels))
+    return decode(content + PADS[0] + b"\xff" + END), min(there, frame.rows)
 
 
 def without_half_mark(content: bytes) -> bytes:
@@ -92,15 +90,18 @@ def without_half_mark(content: bytes) -> bytes:
     return content[:-1] if content.endswith(b"\xff") else content
 
 
-def padded(content: bytes, decode: Decode) -> list[Image]:
-    """Decode a file with other bytes in place of those that are missing."""
-    return [decode(content + pad + b"\xff" + END) for pad in PADS]
+def equal_rows(content: bytes, decode: Decode) -> tuple[int, int]:
+    """Return how many rows from the top do not depend on missing bytes, and how many there are.
 
-
-def equal_rows(one: Image, other: Image) -> int:
-    """Count the rows from the top that are the same in two pictures."""
-    differs = (one != other).reshape(len(one), -1).any(axis=1)
-    return int(differs.argmax()) if differs.any() else len(one)
+    Two pictures are in memory at a time.
+    """
+    first = decode(content + PADS[0] + b"\xff" + END)
+    equal = len(first)
+    for pad in PADS[1:]:
+        other = decode(content + pad + b"\xff" + END)
+        rows = (row for row in range(equal) if not np.array_equal(first[row], other[row]))
+        equal = next(rows, equal)
+    return equal, len(first)
 
 
 def rows_by_marks(content: bytes, frame: Frame) -> int:
