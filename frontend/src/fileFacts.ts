@@ -68,6 +68,12 @@ export interface FileFacts {
   readonly axes: readonly { readonly axis: string; readonly planes: number }[];
 }
 
+/** Return the value of pixels without data: as the reading says, else as the file does. */
+export function nodataOf(facts: FileFacts | null, { nodata }: Reading): number | null {
+  if (nodata === undefined) return facts?.nodata ?? null;
+  return typeof nodata === "number" ? nodata : null;
+}
+
 /** Return the member `read` of a recipe, in one order; none if files are read as they say. */
 export function readIn({ read }: { readonly read?: Reading | undefined }): {
   readonly read?: Reading;

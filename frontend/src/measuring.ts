@@ -126,13 +126,24 @@ export function spanMoved(span: Span, end: End, by: Point, { width, height }: Si
   return { ...span, from: moved(span.from), to: moved(span.to) };
 }
 
-/** Sum up the samples of a region, for each channel; values that are no numbers are left out. */
-export function statisticsOf(samples: Samples, channels: number): Statistics[] {
+/**
+ * Sum up the samples of a region, for each channel.
+ *
+ * @param nodata value of pixels without data; these and values that are no numbers are left out
+ */
+export function statisticsOf(
+  samples: Samples,
+  channels: number,
+  nodata: number | null = null,
+): Statistics[] {
+  // Samples of 32 bits have the value as near as they can.
+  const hole = nodata !== null && samples instanceof Float32Array ? Math.fround(nodata) : nodata;
+  const isData = (value: number) => Number.isFinite(value) && value !== hole;
   return Array.from({ length: channels }, (_, channel) => {
     let [count, sum, least, greatest] = [0, 0, Infinity, -Infinity];
     for (let i = channel; i < samples.length; i += channels) {
       const value = samples[i] ?? NaN;
-      if (!Number.isFinite(value)) continue;
+      if (!isData(value)) continue;
       count += 1;
       sum += value;
       if (value < least) least = value;
@@ -142,7 +153,7 @@ export function statisticsOf(samples: Samples, channels: number): Statistics[] {
     let squares = 0;
     for (let i = channel; i < samples.length; i += channels) {
       const value = samples[i] ?? NaN;
-      if (Number.isFinite(value)) squares += (value - mean) ** 2;
+      if (isData(value)) squares += (value - mean) ** 2;
     }
     return { count, mean, deviation: Math.sqrt(squares / count), least, greatest };
   });

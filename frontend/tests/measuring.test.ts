@@ -85,6 +85,9 @@ test("statistics are those of each channel, without what is no number", () => {
   expect(red).toEqual({ count: 3, mean: 3, deviation: Math.sqrt(8 / 3), least: 1, greatest: 5 });
   expect(green).toEqual({ count: 2, mean: 6, deviation: 1, least: 5, greatest: 7 });
   expect(statisticsOf(Float32Array.from([NaN]), 1)[0]?.count).toBe(0);
+  const [height] = statisticsOf(Int16Array.from([4, -9999, 6]), 1, -9999);
+  expect(height).toEqual({ count: 2, mean: 5, deviation: 1, least: 4, greatest: 6 });
+  expect(statisticsOf(Float32Array.from([1, -3.4e38]), 1, -3.4e38)[0]?.count).toBe(1);
 });
 
 test("the values along a line are written as CSV, with the distance in pixels", () => {

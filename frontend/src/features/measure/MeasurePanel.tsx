@@ -29,6 +29,8 @@ interface MeasurePanelProps {
   readonly image: Size | null;
   /** Height and width of a pixel of the image in metres, if its file says so. */
   readonly pixelSize: readonly number[] | null;
+  /** Value of pixels without data, which are not measured. */
+  readonly nodata: number | null;
   onShape(shape: Shape): void;
   onDone(): void;
 }
@@ -38,7 +40,7 @@ export function MeasurePanel(props: MeasurePanelProps) {
   const { shape, span, keys, values, scaled, scene, image, onShape, onDone } = props;
   const work = useWork();
   const own = span?.shape === shape ? span : null;
-  const found = useMeasured(own, keys, values, scene);
+  const found = useMeasured(own, keys, values, scene, props.nodata);
   const isSmaller = scene !== null && image !== null && image.width > scene.width;
   const refusals = new Set(keys.flatMap((key) => found?.[key]?.refusal ?? []));
   return (

@@ -33,6 +33,7 @@ export function useMeasured(
   keys: readonly Key[],
   values: AllValues,
   scene: Size | null,
+  nodata: number | null,
 ): Partial<Record<Key, Measured>> | null {
   const [found, setFound] = useState<Partial<Record<Key, Measured>> | null>(null);
   const sources = keys.map((key) => values[key]);
@@ -41,7 +42,12 @@ export function useMeasured(
     let isCurrent = true;
     const measureAll = async () => {
       const all = await Promise.all(
-        keys.map(async (key) => [key, await measured(span, values[key], scene)] as const),
+        keys.map(async (key) => {
+          const own = values[key];
+          // A result of another type, such as a mask, has no such value.
+          const isFilled = own !== undefined && own.dtype === values.before?.dtype;
+          return [key, await measured(span, own, scene, isFilled ? nodata : null)] as const;
+        }),
       );
       if (isCurrent) setFound(Object.fromEntries(all));
     };
@@ -51,28 +57,35 @@ export function useMeasured(
       clearTimeout(timer);
     };
     // `keys` and `values` are made anew at each rendering; what they hold is not.
-  }, [span, scene?.width, scene?.height, keys.join(), ...sources]);
+  }, [span, nodata, scene?.width, scene?.height, keys.join(), ...sources]);
   return found;
 }
 
-async function measured(span: Span, values: Values | undefined, scene: Size): Promise<Measured> {
+async function measured(
+  span: Span,
+  values: Values | undefined,
+  scene: Size,
+  nodata: number | null,
+): Promise<Measured> {
   if (!values) return { refusal: words.none };
   const own = spanIn(span, values, scene);
   if (!own) return {};
   try {
-    return span.shape === "line" ? await alongLine(own, values) : await inRectangle(own, values);
+    return span.shape === "line"
+      ? await alongLine(own, values)
+      : await inRectangle(own, values, nodata);
   } catch {
     // A part of the values did not come; the next movement asks for it again.
     return {};
   }
 }
 
-async function inRectangle(span: Span, values: Values): Promise<Measured> {
+async function inRectangle(span: Span, values: Values, nodata: number | null): Promise<Measured> {
   const rectangle = rectangleOf(span, values);
   if (rectangle.width * rectangle.height > REGION_MAX) {
     return { refusal: words.tooLarge(words.megapixels(REGION_MAX)) };
   }
-  return { statistics: statisticsOf(await values.part(rectangle), values.channels) };
+  return { statistics: statisticsOf(await values.part(rectangle), values.channels, nodata) };
 }
 
 async function alongLine(span: Span, values: Values): Promise<Measured> {

@@ -1,4 +1,5 @@
 import { type RefObject, useEffect, useRef, useState } from "react";
+import { nodataOf, readIn } from "../../fileFacts";
 import { isViewable } from "../../files";
 import { type ImageItem, awaitsViews, isActive } from "../../state/images";
 import { useSelected } from "../../state/store";
@@ -55,6 +56,7 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
   const middle = useRef<Point>({ x: 0.5, y: 0.5 });
   const [planePlace, setPlanePlace] = useState<PlanePlace>({});
   const facts = useFacts(image.refusal ? null : image.file);
+  const { read = {} } = readIn(useSelected((state) => state.chain));
   const planes = planesOf(facts);
   const size = useImageSize(image);
   const plane = planeOf(planes, planePlace);
@@ -128,6 +130,7 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
                     {...found}
                     image={size}
                     pixelSize={facts?.pixel_size ?? null}
+                    nodata={nodataOf(facts, read)}
                     onShape={(shape) => onMeasuring({ ...measuring, shape })}
                     onDone={() => onMeasuring(null)}
                   />
