@@ -138,7 +138,11 @@ def run_node(
         previews.start()
         releases.start()
         try:
-            with LifeSigns(settings, consumer, table, worker, runner.charges), ExitStack() as stack:
+            signs = LifeSigns(
+                *(settings, consumer, table, worker, runner.charges),
+                lends=lambda: engine.dispatcher.lent_bytes > 0,
+            )
+            with signs, ExitStack() as stack:
                 if group is not None:
                     runner.group = stack.enter_context(
                         HostGroup(settings, group, engine, table, worker, consumer.is_idle)

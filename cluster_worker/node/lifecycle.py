@@ -111,6 +111,8 @@ class LifeSigns:
         Name of this node.
     charges : Charges
         What its jobs used.
+    lends : callable
+        Returns whether its ranks work for another node.
     """
 
     def __init__(
@@ -120,19 +122,20 @@ class LifeSigns:
         table: JobTable,
         worker: str,
         charges: Charges,
+        lends: Callable[[], bool] = lambda: False,
     ) -> None:
         self.settings = settings
         self.consumer = consumer
         self.table = table
         self.worker = worker
-        self.charges = charges
+        self.charges, self.lends = charges, lends
         self.metadata = Metadata(settings.metadata_endpoint)
         self.alive_file = Path(settings.alive_file) if settings.alive_file else None
         self.group: Group | None = None
         self.notice: Notice | None = None
         self.notified = threading.Event()
         self.ended = threading.Event()
-        # When a job was last in hand, on the monotonic clock.
+        # When a job was last in hand, or ranks were lent, on the monotonic clock.
         self.busy_at = 0.0
         self.threads = [
             threading.Thread(target=self.watch, name="watch", daemon=True),
@@ -169,7 +172,7 @@ class LifeSigns:
         row_at = heartbeat_at = float("-inf")
         while not self.ended.wait(LOOK_SECONDS):
             now = time.monotonic()
-            if self.consumer.in_hand:
+            if self.consumer.in_hand or self.lends():
                 self.busy_at = now
             if now - row_at >= SIGN_SECONDS:
                 row_at = now

@@ -65,6 +65,8 @@ class HostDispatcher:
         self.kernels.are_ready = all(each["kernels"] for each in said)
         self.waiting: queue.SimpleQueue[EngineJob | None] = queue.SimpleQueue()
         self.closing = threading.Event()
+        # Stays 0: see `lend`.
+        self.lent_bytes = 0
         self.lock = threading.Lock()
         self.current: EngineJob | None = None
         # It starts mpiexec, which the kernel ends with this thread.

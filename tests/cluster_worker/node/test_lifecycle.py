@@ -96,13 +96,13 @@ class Work:
 
 
 @contextmanager
-def running(settings, work):
+def running(settings, work, lends=lambda: False):
     """Run a node's consumer with its signs of life, as `python -m cluster_worker` does."""
     table = job_table(settings)
     consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
 
     def run():
-        with LifeSigns(settings, consumer, table, "node", Charges()):
+        with LifeSigns(settings, consumer, table, "node", Charges(), lends):
             consumer.run(settings.drain_seconds, work.may_end.set)
 
     thread = threading.Thread(target=run)
@@ -188,6 +188,18 @@ def test_a_node_is_protected_while_it_works_and_no_longer(settings, service, cha
         publish(channel, "a")
         eventually(lambda: protection(service) == ["true"])
         work.may_end.set()
+        eventually(lambda: protection(service) == ["true", "false"])
+
+
+def test_a_node_is_protected_while_its_ranks_work_for_another(
+    settings, service, channel, monkeypatch
+):
+    monkeypatch.setattr(room, "IDLE_SECONDS", 1.0)
+    lends = threading.Event()
+    lends.set()
+    with running(settings, Work(), lends.is_set):
+        eventually(lambda: protection(service) == ["true"])
+        lends.clear()
         eventually(lambda: protection(service) == ["true", "false"])
 
 
