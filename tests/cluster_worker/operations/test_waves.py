@@ -24,3 +24,15 @@ def test_butterworth_is_scikit_images(shape, dtype, cutoff, high_pass, order, sq
     found = butterworth(plane, cutoff, high_pass, order, squared, npad)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_a_gabor_filter_reads_nothing_beyond_a_tiny_image(rows):
+    # scipy's own reflection reads other memory if a kernel reaches more than twice as far.
+    image = np.random.default_rng(5).random((rows, 65))
+    wide = np.pad(image, [(60, 60), (60, 60)], "symmetric")
+    for far in (12, 24):
+        kernel = np.ones((2 * far + 1, 2 * far + 1))
+        found = frequencies.convolved(image, kernel, "reflect", 0.0)
+        expected = ndimage.convolve(wide, kernel)[60:-60, 60:-60]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
