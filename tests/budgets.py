@@ -14,7 +14,7 @@ from collections import defaultdict
 SECONDS = {
     "site": 900,
     "machines": 60,
-    "app": 700,
+    "app": 1000,
     "hosts": 240,
     "chaos": 60,
     "infra": 1200,

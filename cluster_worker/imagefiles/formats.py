@@ -148,7 +148,7 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 def way_out(form: Format, header: Header) -> str:
     """Return what else to do with a file that ends within its pixels."""
     able = form.read_incomplete is not None and not header.incomplete
-    return ", or read what is there by --incomplete" if able else ""
+    return ", or read what is there with the option incomplete" if able else ""
 
 
 def read_whole(path: Path, form: Format, header: Header, out: Image) -> tuple[str, ...]:

@@ -101,7 +101,8 @@ def test_the_documents_answer(client):
 BAD = {
     "a truncated JPEG": (
         ("cat.jpg", "image/jpeg", pictures.jpeg(data.astronaut())[:20_000]),
-        "cat.jpg: the file ends too early; save or upload it again",
+        "cat.jpg: the file ends too early; save or upload it again, "
+        "or read what is there with the option incomplete",
     ),
     "a text file": (
         ("notes.png", "image/png", b"This is no picture at all."),

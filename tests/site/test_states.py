@@ -134,7 +134,7 @@ def test_from_upload_through_a_cut_connection_and_a_sleeping_worker_to_the_resul
         page.get_by_role("button", name="Try now").click()
     page.unroute(API)
     expect(page.get_by_role("alert")).to_have_count(0)
-    asleep.supervisor.start(asleep._worker())
+    asleep.supervisor.start(*asleep._workers())
     # Its world needs time to warm up.
     succeeds(page, "coffee.png", 200)
     expect(waking).to_have_count(0)

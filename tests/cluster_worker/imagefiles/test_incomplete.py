@@ -87,7 +87,7 @@ def test_the_rows_that_are_there_are_read_and_the_others_are_0(tmp_path, name, s
     header, expected = read(whole)
     content = whole.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    assert refusal(path).endswith(", or read what is there by --incomplete")
+    assert refusal(path).endswith(", or read what is there with the option incomplete")
     asked = as_told(formats.read_header(path, "cat", 10**6), ASKED)
     out = np.full(asked.shape, 77, asked.dtype)
     (note,) = formats.read_pixels(path, asked, out)
