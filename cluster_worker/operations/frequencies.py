@@ -172,14 +172,14 @@ def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Ima
     reach = [side // 2 for side in kernel.shape]
     small = any(far > 2 * side for far, side in zip(reach, image.shape, strict=True))
     if mode != "reflect" or not small:
-        result: Image = ndimage.convolve(image, kernel, mode=mode, cval=cval)
-        return result
+        whole: Image = ndimage.convolve(image, kernel, mode=mode, cval=cval)
+        return whole
     # scipy 1.17 reads beyond an image that it reflects more than twice on one side: other memory
     # of this process, or none.
     reflected = np.pad(image, [(far, far) for far in reach], "symmetric")
     core = tuple(slice(far, far + side) for far, side in zip(reach, image.shape, strict=True))
-    result = ndimage.convolve(reflected, kernel, mode=mode)[core]
-    return result
+    within: Image = ndimage.convolve(reflected, kernel, mode=mode)[core]
+    return within
 
 
 def by_waves(image: Image, **given: Any) -> Image:
