@@ -37,6 +37,7 @@ export function asShell(steps: readonly Step[], output: Output): string {
   const { read = {} } = readIn(output);
   const reading = READING_NAMES.flatMap((name) => {
     if (read[name] === undefined) return [];
+    if (name === "incomplete") return [" --incomplete"];
     // A value such as -3.4e+38 would be taken for an option.
     const between = name === "nodata" ? "=" : " ";
     return [` --${name}${between}${String(read[name]).replaceAll(" ", "")}`];

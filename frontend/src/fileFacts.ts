@@ -10,9 +10,19 @@ export interface Reading {
   readonly t?: string;
   readonly page?: string;
   readonly nodata?: number | "nan" | "spread";
+  /** Whether a file that ends too early is read as far as it goes; absent if not. */
+  readonly incomplete?: true;
 }
 
-export const READING_NAMES = ["kind", "channels", "z", "t", "page", "nodata"] as const;
+export const READING_NAMES = [
+  "kind",
+  "channels",
+  "z",
+  "t",
+  "page",
+  "nodata",
+  "incomplete",
+] as const;
 
 export const KINDS = [
   "picture",
@@ -34,6 +44,7 @@ export function readingFrom(found: unknown): Reading | null {
   if (typeof found !== "object" || found === null || Array.isArray(found)) return null;
   const entries: [string, unknown][] = [];
   for (const [name, value] of Object.entries(found) as [string, unknown][]) {
+    if (name === "incomplete" && value === false) continue;
     // A single plane may be written as a number.
     const isPlane = !["kind", "nodata"].includes(name) && Number.isInteger(value);
     const taken = isPlane ? String(value) : value;
@@ -45,6 +56,7 @@ export function readingFrom(found: unknown): Reading | null {
 
 function isOption(name: string, value: unknown): boolean {
   if (name === "kind") return KINDS.some((kind) => kind === value);
+  if (name === "incomplete") return value === true;
   if (name === "nodata") return value === "nan" || value === "spread" || Number.isFinite(value);
   const isKnown = READING_NAMES.some((each) => each === name);
   return isKnown && typeof value === "string" && isNumbers(value);

@@ -50,6 +50,7 @@ export const fileTexts = {
     t: "Times (t)",
     page: "Pages",
     nodata: "Value without data",
+    incomplete: "Files that end too early",
   },
   examples: {
     channels: "1,3 (empty: all)",
@@ -61,6 +62,7 @@ export const fileTexts = {
   help:
     "Numbers count from 1; 4..9 is a range. Pixels without data count for nothing; “spread” " +
     "computes with them as with any others.",
+  incomplete: { no: "Refuse", yes: "Read what is there" },
   across: "Statistics",
   acrosses: { plane: "Of each plane", stack: "Of the whole stack" } as const,
   acrossHelp: "Of the whole stack: for filters that look at single pixels and statistics alone.",

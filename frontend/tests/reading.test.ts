@@ -73,6 +73,7 @@ test("commands outside the page have the options", () => {
   const python = asPython([], { ...PLAIN_OUTPUT, read: { nodata: "nan", z: "2" } });
   expect(python).toContain('choice=Choice(z="2", nodata=float("nan"))');
   expect(python).toContain("from cluster_worker.pixels.stack import Choice");
+  expect(asShell([], { ...PLAIN_OUTPUT, read: { incomplete: true } })).toContain(" --incomplete");
   expect(asCurl([], OUTPUT, "http://x")).toContain('"read":{"kind":"labels","z":"4..9"');
 });
 

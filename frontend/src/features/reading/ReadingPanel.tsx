@@ -197,6 +197,22 @@ function Options({ read, facts }: { read: Reading; facts: Facts | null }) {
           dispatch({ type: "output chosen", output: { read: next } });
         }}
       />
+      <label htmlFor={`${id}incomplete`}>{fileTexts.fields.incomplete}</label>
+      <select
+        id={`${id}incomplete`}
+        value={read.incomplete ? "yes" : "no"}
+        onChange={({ target }) => {
+          const { incomplete: _, ...rest } = read;
+          const next = target.value === "yes" ? { ...rest, incomplete: true as const } : rest;
+          dispatch({ type: "output chosen", output: { read: next } });
+        }}
+      >
+        {(["no", "yes"] as const).map((each) => (
+          <option key={each} value={each}>
+            {fileTexts.incomplete[each]}
+          </option>
+        ))}
+      </select>
       {((facts?.axes.length ?? 0) > 0 || isCut || across === "stack") && (
         <>
           <label htmlFor={`${id}across`}>{fileTexts.across}</label>
