@@ -170,7 +170,7 @@ def test_an_engine_and_the_shell_read_what_is_there(tmp_path):
     path.write_bytes(content[: len(content) // 2])
     target = tmp_path / "out.png"
     with Engine(1, warm=False) as engine:
-        with pytest.raises(Rejected, match=r"ends too early.*or read what is there with the option inc"):
+        with pytest.raises(Rejected, match=r"too early.*with the option incomplete"):
             engine.run_file(path, target, [{"operation": "invert"}])
         notes = engine.run_file(path, target, [{"operation": "invert"}], choice=ASKED)
     there = rows_in(notes[0])
