@@ -108,13 +108,11 @@ def check_planes(output: Output, stack: Stack, name: str) -> None:
     Rejected
         If a file that is written so has one plane.
     """
-    for chosen, what in ((output.layout == "cog", "cog"), (output.bytes_max, "bytes_max")):
+    for option, chosen in (("layout cog", output.layout == "cog"), ("bytes_max", output.bytes_max)):
         if chosen:
-            option = "layout" if what == "cog" else what
             raise Rejected(
-                f"{name}: the result has {stack.planes} planes, and {option} "
-                f"{'cog ' if what == 'cog' else ''}is for one; leave it out, or choose a plane by "
-                "--page 1"
+                f"{name}: the result has {stack.planes} planes, and {option} is for one; leave it "
+                "out, or choose a plane by the option page"
             )
 
 

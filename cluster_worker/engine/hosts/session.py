@@ -174,7 +174,7 @@ class Session:
             elif kind == "cancel":
                 self.cancel()
         except Lost:
-            # The engine goes on without this host, and blames nobody.
+            # The engine goes on without this host, and it counts as no fault of the job.
             raise
         except (Broken, OSError, ValueError, TypeError) as error:
             self.fail(error)

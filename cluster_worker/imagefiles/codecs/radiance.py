@@ -123,7 +123,7 @@ def channel_of(content: bytes, place: int, columns: int) -> tuple[bytes, int]:
 
 
 def old_line(content: bytes, place: int, columns: int) -> tuple[Image, int]:
-    """Read a line of whole pixels, of which (1, 1, 1, n) repeats the one before n times."""
+    """Read a line of whole pixels; a pixel (1, 1, 1, n) repeats the one before it n times."""
     whole = np.frombuffer(content[place : place + 4 * columns], np.uint8)
     if len(whole) == 4 * columns and not (whole.reshape(-1, 4)[:, :3] == 1).all(axis=1).any():
         return whole.reshape(-1, 4), place + 4 * columns

@@ -45,7 +45,7 @@ def read_incomplete(path: Path, header: Header, out: Image) -> tuple[str, ...]:
 
 
 class IncompletePieces(StoredPieces):
-    """The tiles or strips of a file, some of which lie beyond its end; parameters as there."""
+    """The tiles or strips of a file that ends before some of them; parameters as in the base."""
 
     def __init__(self, path: Path, plane: int) -> None:
         super().__init__(path, plane, is_whole=False)

@@ -24,7 +24,7 @@ def between(first, second, share):
 
 @compiled
 def weigh_at_border(rows, place, channels, border, edge, scale, at, shares, values):
-    """Interpolate between four pixels of which some lie beyond the image's border.
+    """Interpolate between four pixels; some of them lie beyond the image's border.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ export function onUnread(found: Decode): void {
   decode = found;
 }
 
-/** Decode a plane elsewhere; null if nobody can. */
+/** Decode a plane elsewhere; null if no reader can. */
 export function decodedElsewhere(file: File, plane: number): Promise<Raster | null> {
   return decode(file, plane).catch(() => null);
 }

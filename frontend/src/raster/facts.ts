@@ -12,7 +12,7 @@ export function factsFound(file: File, found: FileFacts): void {
   if (!told.has(file)) told.set(file, { ...found, colours: [] });
 }
 
-/** Return what a file is; null if nobody could say, as of a file that is a plain picture. */
+/** Return what a file is; null if that is not known, as of a plain picture. */
 export async function factsOf(file: File): Promise<Facts | null> {
   const raster = await rasterOf(file);
   const found = told.get(file);

@@ -25,7 +25,7 @@ interface MeasurePanelProps {
   /** Pictures that are scaled-down previews. */
   readonly scaled: readonly Key[];
   readonly scene: Size | null;
-  /** The whole image, of which the pictures may be smaller copies. */
+  /** The whole image; the pictures may be smaller copies of it. */
   readonly image: Size | null;
   /** Height and width of a pixel of the image in metres, if its file says so. */
   readonly pixelSize: readonly number[] | null;

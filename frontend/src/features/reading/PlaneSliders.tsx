@@ -9,7 +9,7 @@ import "./reading.css";
 /** Place of a plane along each axis of its file, from 0. */
 export type PlanePlace = Readonly<Record<string, number>>;
 
-/** Return what a file is; null if nobody could say, as of a plain picture. */
+/** Return what a file is; null if that is not known, as of a plain picture. */
 export function useFacts(file: File | null): Facts | null {
   const [found, setFound] = useState<{ file: File; facts: Facts | null } | null>(null);
   useEffect(() => {
