@@ -5,7 +5,6 @@ them, each in a process of its own. Earlier figures of the other benchmarks are 
 """
 
 import argparse
-import importlib.util
 import json
 import signal
 import subprocess
@@ -27,19 +26,17 @@ from tests.benchmarks import (
 )
 from tests.benchmarks.machine import machine, today
 
-JOBS_SECONDS = 1800
+APART_SECONDS = 1800
 # On large images, where one run takes a minute, only these libraries are measured.
 LARGE = (("scikit-image", 1), ("OpenCV", 2), ("libvips", 2), ("dask", 2))
 
 
-def jobs(folder, say):
-    """Measure the whole app in a process of its own; return its figures."""
-    say("the whole app")
-    with (folder / "jobs.json").open("w+") as answer:
-        command = [sys.executable, "-m", "tests.benchmarks.jobs"]
-        subprocess.run(command, stdout=answer, timeout=JOBS_SECONDS, check=True)
-        answer.seek(0)
-        return json.load(answer)
+def apart(name, _folder, say):
+    """Measure in a process of its own, `tests.benchmarks.NAME`; return its figures."""
+    say("in a process of its own")
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=APART_SECONDS, check=True)
+    return json.loads(done.stdout)
 
 
 PARTS = {
@@ -52,9 +49,9 @@ PARTS = {
     "latency": latency.run,
     "rates": rates.run,
     "scaling": scaling.run,
+    "neighbours": partial(apart, "neighbours"),
+    "jobs": partial(apart, "jobs"),
 }
-if importlib.util.find_spec("tests.benchmarks.jobs"):
-    PARTS["jobs"] = jobs
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "bench"
 
 

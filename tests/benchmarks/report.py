@@ -4,7 +4,7 @@ import json
 
 import matplotlib as mpl
 
-from tests.benchmarks import paper, report_best, report_regions
+from tests.benchmarks import paper, report_best, report_neighbours, report_regions
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.others import (
     GAIN_MIN,
@@ -56,6 +56,7 @@ def write(folder):
         ("others", others),
         ("files", files),
         ("latency", latency),
+        ("neighbours", report_neighbours.neighbours),
         ("jobs", jobs),
     )
     parts += [make(found[name]) for name, make in sections if name in found]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import rates, report
+from tests.benchmarks import neighbours, rates, report, report_neighbours
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.cases import BEST, CASES
 from tests.benchmarks.clock import interleave
@@ -154,6 +154,20 @@ def test_the_other_benchmarks_fill_their_tables_and_leave_what_was_measured_befo
     page = (tmp_path / "README.md").read_text()
     for first in ("farid", "JPEG", "PNG", "TIFF", "invert", "otsu", "256"):
         assert all(cells_of(page, first))
+
+
+@pytest.mark.long
+def test_neighbours_are_attacked_and_replaced_and_their_memory_is_counted():
+    rows = neighbours.run(print, many_ranks=(1, 2), rounds=2, attack_seconds=1.0)
+    page = report_neighbours.neighbours({"machine": "a machine", "date": "today", "rows": rows})
+    assert len(cells_of(page, "seat")) == len(cells_of(page, "world")) == 4
+    assert len(cells_of(page, "a job of one rank")) == 8
+    one, two = rows["memory"]
+    assert one["total"] < two["total"]
+    assert {"engine", "forkserver", "rank", "seat"} <= set(two["by_kind"])
+    for victim in rows["attacked"].values():
+        assert victim["attacks"] > 1
+        assert victim["next"]["most"] < neighbours.WAIT_SECONDS
 
 
 @pytest.mark.long
