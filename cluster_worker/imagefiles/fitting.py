@@ -44,12 +44,15 @@ def write_within(
     """
     assert form.write is not None  # noqa: S101 - a format that is read only is refused before
     notes = form.write(path, image, header)
-    size = path.stat().st_size
+    size = usual = path.stat().st_size
     if size <= bytes_max:
         return notes
+    lossless = (
+        f"{form.title} is written without loss: {usual:,} bytes, more than the {bytes_max:,} that "
+        "were chosen"
+    )
     if not form.has_quality:
-        lossless = f"{form.title} is written without loss: {size:,} bytes"
-        return (*notes, f"{lossless}, more than the {bytes_max:,} that were chosen")
+        return (*notes, lossless)
     worst, best = QUALITIES[0], QUALITY_MAX
     written = None
     while worst <= best:
@@ -61,6 +64,9 @@ def write_within(
         else:
             best = quality - 1
     if best < QUALITIES[0]:
+        # Masks and labels are written without loss in any quality.
+        if size == usual:
+            return (*notes, lossless)
         raise Rejected(
             f"{header.name}: the result has {size:,} bytes in quality {QUALITIES[0]}, more than "
             f"the {bytes_max:,} of bytes_max; make it smaller by resize, or allow more bytes"

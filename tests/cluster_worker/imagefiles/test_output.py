@@ -271,6 +271,16 @@ def test_a_format_without_loss_says_that_it_is_larger(tmp_path):
     assert note.startswith("PNG is written without loss: ")
 
 
+@pytest.mark.parametrize("format", ["webp", "jpegxl"])
+def test_a_mask_that_is_larger_is_written_without_loss_and_says_so(tmp_path, format):
+    path = tmp_path / "out"
+    (note,) = write(path, IMAGES["mask"], Output(bytes_max=50), format)
+    assert "is written without loss: " in note
+    # WebP has no gray.
+    found = read(path)[1].reshape(330, 290, -1)[..., 0]
+    assert np.array_equal(found > 0, IMAGES["mask"])
+
+
 def test_the_options_are_those_that_the_contract_declares():
     assert set(OPTIONS) == set(FORMATS) == set(Output._fields) - {"quality"}
     assert all(is_coding(coding(Output(compression=each), "")) for each in COMPRESSIONS)
