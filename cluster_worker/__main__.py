@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from cluster_worker.node.consumer import Consumer
 from cluster_worker.node.group import GroupSettings, group_settings, tell_ranks_of_store
 from cluster_worker.node.hosts import HostGroup
 from cluster_worker.node.lifecycle import LifeSigns
+from cluster_worker.node.own_spool import own_spool
 from cluster_worker.node.previews import PreviewThread
 from cluster_worker.node.releases import ReleaseThread
 from cluster_worker.node.runner import Runner
@@ -48,7 +50,9 @@ def main() -> int:
         use_prebuilt(settings.kernels_dir)
         tell_ranks_of_store(settings)
         broker = broker_url(settings)
-        run_node(settings, broker, start_engine(settings), group)
+        with own_spool(Path(settings.spool_dir)) as spool:
+            settings = replace(settings, spool_dir=str(spool))
+            run_node(settings, broker, start_engine(settings), group)
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
