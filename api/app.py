@@ -16,6 +16,7 @@ from chalicelib import backlog as backlogs
 from chalicelib import (
     batch_view,
     batches,
+    catalogue_parts,
     commands,
     contract,
     health,
@@ -36,6 +37,7 @@ from chalicelib.schemas import PAGE_DEFAULT, Limits
 from chalicelib.services import services
 from chalicelib.visitors import address_of
 
+from config.contract import writing
 from config.contract.visitor import visitor_of
 
 log.set_up()
@@ -105,9 +107,10 @@ def tagged(found: Any) -> Response:
 
 @serve
 def list_operations() -> Response:
-    """Answer with the catalogue and the limits."""
+    """Answer with the catalogue or a part of it, how results can be written, and the limits."""
     limits = {name: getattr(services().settings, name) for name in LIMITS}
-    return tagged({**services().catalogue, "limits": limits})
+    part = catalogue_parts.part(services().catalogue, query("part", "whole"))
+    return tagged({**part, "writing": writing.fields(), "limits": limits})
 
 
 @serve

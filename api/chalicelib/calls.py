@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.catalogue_parts import PARTS
 from chalicelib.schema_parts import BATCH_ID, JOB_ID, Schema
 from chalicelib.schemas import PAGE_DEFAULT, PAGE_MAX
 
@@ -39,6 +40,13 @@ LIMIT: Schema = {
         "maximum": PAGE_MAX,
         "default": PAGE_DEFAULT,
     },
+}
+PART: Schema = {
+    "name": "part",
+    "in": "query",
+    "description": "`forms` is the catalogue without its sentences for people, `texts` has these "
+    "alone; laid on each other they are the whole.",
+    "schema": {"type": "string", "enum": list(PARTS), "default": "whole"},
 }
 
 
@@ -103,6 +111,7 @@ CALLS: Mapping[str, Call] = {
             "/operations",
             "The catalogue of operations",
             {200: "Catalogue", 304: ""},
+            (PART,),
         ),
         Call(
             "get_health",

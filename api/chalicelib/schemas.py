@@ -422,6 +422,12 @@ ANSWERS: dict[str, Schema] = {
         "properties": {
             "version": {"type": "integer"},
             "operations": {"type": "array", "items": {"type": "object"}},
+            "writing": {
+                "type": "object",
+                "description": "How results can be written: each option as JSON Schema, with the "
+                "formats that it is for.",
+                "additionalProperties": {"type": "object"},
+            },
             "limits": {
                 "type": "object",
                 "description": "What this installation accepts.",
@@ -430,7 +436,7 @@ ANSWERS: dict[str, Schema] = {
                 ),
             },
         },
-        "required": ["version", "operations", "limits"],
+        "required": ["version", "operations", "writing", "limits"],
     },
     "Health": record(dict.fromkeys(("status", "broker", "table", "bucket"), TEXT)),
     "Problem": {

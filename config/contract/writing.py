@@ -36,6 +36,9 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
         "type": "integer",
         "minimum": BYTES_MIN,
         "maximum": BYTES_MAX,
+        "x-unit": "bytes",
+        "x-slider": [10_000, 5_000_000],
+        "x-step": 10_000,
         "description": "Most bytes of JPEG, WebP, AVIF or JPEG XL: the best quality that keeps to "
         "it is searched; not beside `quality`.",
     },
@@ -50,6 +53,11 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "progressive": ("jpeg",),
     "bytes_max": ("jpeg", "webp", "avif", "jpegxl"),
 }
+
+
+def fields() -> dict[str, dict[str, Any]]:
+    """Return the options as a form needs them: each with the formats that it is for."""
+    return {name: {**schema, "x-formats": list(FORMATS[name])} for name, schema in OPTIONS.items()}
 
 
 def fault(form: str, options: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,3 +1,4 @@
+import gzip
 import json
 import logging
 import subprocess
@@ -11,6 +12,7 @@ from chalicelib import services as services_module
 
 from config.contract import resources
 from config.contract.settings import TOP
+from config.contract.writing import OPTIONS
 
 IMPORT = """
 import os, sys
@@ -47,12 +49,40 @@ def test_the_catalogue_is_sent_once(api):
     answer = api.http.get("/operations")
     found = answer.json_body
     limits = found.pop("limits")
+    assert found.pop("writing").keys() == OPTIONS.keys()
     exported = json.loads((TOP / "config" / "contract" / "catalogue.json").read_text())
     assert found == exported
     assert limits["upload_bytes_max"] == api.services.settings.upload_bytes_max
     tag = answer.headers["ETag"]
     again = api.http.get("/operations", headers={"If-None-Match": f"W/{tag}"})
     assert (again.status_code, again.body) == (304, b"")
+
+
+def test_the_forms_of_the_catalogue_and_its_texts_laid_on_each_other_are_the_whole(api):
+    whole, forms, texts = (
+        api.http.get(f"/operations?part={part}").json_body for part in ("whole", "forms", "texts")
+    )
+    assert "help" not in forms["operations"][0]
+    small, large = (len(gzip.compress(json.dumps(each).encode())) for each in (forms, whole))
+    assert small < large / 2
+    for each, words in zip(forms["operations"], texts["operations"], strict=True):
+        lay_on(each, words)
+    assert forms == whole
+
+
+def lay_on(below, above):
+    """Put the members of an object into another one, at every depth."""
+    for name, value in above.items():
+        if isinstance(value, dict):
+            lay_on(below[name], value)
+        else:
+            below[name] = value
+
+
+def test_a_part_that_the_catalogue_does_not_have_is_refused_in_a_sentence(api):
+    answer = api.http.get("/operations?part=pictures")
+    assert answer.status_code == 400
+    assert answer.json_body["detail"] == "part: must be one of whole, forms, texts, got pictures"
 
 
 def test_all_else_is_kept_by_nobody(api):
