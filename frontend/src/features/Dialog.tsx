@@ -24,7 +24,10 @@ export function Dialog({ title, className = "", children, onClose }: DialogProps
       ref={element}
       className={`dialog ${className}`}
       aria-label={title}
-      onClose={onClose}
+      onClose={(event) => {
+        // React hands on the event of a dialog that was opened in this one.
+        if (event.target === element.current) onClose();
+      }}
       onClick={(event) => {
         if (event.target === element.current) onClose();
       }}

@@ -10,11 +10,15 @@ import {
 } from "../../gallery";
 import { type ImageItem, isActive, isRetryable, stageOf } from "../../state/images";
 import { useDispatch, useSelected, useWork } from "../../state/store";
+import { MOST as COMPARED_MOST } from "../../comparing";
 import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
+import { loadable } from "../loadable";
 import { Tile } from "./Tile";
 import { words } from "./words";
 import "./gallery.css";
+
+const Compare = loadable(async () => (await import("../compare/Compare")).Compare);
 
 /** Least width, height and gap of a tile, in pixels; must match the style sheet. */
 const TILE = { width: 172, height: 196, gap: 10 };
@@ -28,6 +32,7 @@ export function Gallery({ onClose }: { onClose(): void }) {
   const dispatch = useDispatch();
   const [filter, setFilter] = useState<Filter>("all");
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [isComparing, setComparing] = useState(false);
   const last = useRef("");
   const counts = countsOf(items);
   const shown = items.filter((each) => passes(each, filter));
@@ -36,7 +41,9 @@ export function Gallery({ onClose }: { onClose(): void }) {
 
   function press(id: string, isRange: boolean) {
     const ids = shown.map((each) => each.id);
-    setChosen(pressed(chosen, ids, id, isRange ? last.current : ""));
+    const from = isRange ? last.current : "";
+    // A tile may hold an older version of this function, which knows an older choice.
+    setChosen((was) => pressed(was, ids, id, from));
     last.current = id;
   }
 
@@ -69,7 +76,9 @@ export function Gallery({ onClose }: { onClose(): void }) {
         images={wanted}
         onAll={() => setChosen(new Set(shown.map(({ id }) => id)))}
         onNone={() => setChosen(new Set())}
+        onCompare={() => setComparing(true)}
       />
+      {isComparing && <Compare images={wanted} onClose={() => setComparing(false)} />}
     </Dialog>
   );
 }
@@ -135,10 +144,11 @@ interface ActionsProps {
   readonly images: readonly ImageItem[];
   onAll(): void;
   onNone(): void;
+  onCompare(): void;
 }
 
 /** What can be done with the images that are chosen. */
-function Actions({ images, onAll, onNone }: ActionsProps) {
+function Actions({ images, onAll, onNone, onCompare }: ActionsProps) {
   const work = useWork();
   const zip = useSelected((state) => state.zip);
   const done = images.filter(({ job }) => job?.state === "succeeded" && job.result);
@@ -155,6 +165,11 @@ function Actions({ images, onAll, onNone }: ActionsProps) {
       {images.length > 0 && (
         <button type="button" className="plain" onClick={onNone}>
           {words.nothing}
+        </button>
+      )}
+      {images.length >= 2 && images.length <= COMPARED_MOST && (
+        <button type="button" onClick={onCompare}>
+          {words.compare(images.length)}
         </button>
       )}
       {retryable.length > 0 && (

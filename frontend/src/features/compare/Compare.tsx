@@ -1,0 +1,132 @@
+import { type KeyboardEvent, useState } from "react";
+import { type Common, WHOLE, pannedBy, zoomedAt } from "../../comparing";
+import type { ImageItem } from "../../state/images";
+import { texts } from "../../texts";
+import { type Point, type Size, ZOOM } from "../../view";
+import { Dialog } from "../Dialog";
+import { Icon } from "../Icon";
+import { Pane } from "./Pane";
+import { words } from "./words";
+import "./compare.css";
+
+interface CompareProps {
+  readonly images: readonly ImageItem[];
+  onClose(): void;
+}
+
+type Side = "before" | "after";
+
+// One press of an arrow key moves the pictures by this many pixels.
+const STEP = 60;
+
+/** Several images side by side, all at the same zoom and place. */
+export function Compare({ images, onClose }: CompareProps) {
+  const [common, setCommon] = useState(WHOLE);
+  const [side, setSide] = useState<Side>("after");
+  const [pointer, setPointer] = useState<Point | null>(null);
+  // Of one pane, by whose pixels the keys move.
+  const [frame, setFrame] = useState<{ picture: Size; pane: Size } | null>(null);
+  const hasBoth = images.some(({ job }) => job?.result);
+
+  function change(move: (was: Common, picture: Size, pane: Size) => Common) {
+    if (frame) setCommon((was) => move(was, frame.picture, frame.pane));
+  }
+  const pan = (x: number, y: number) =>
+    change((was, picture, pane) => pannedBy(was, { x, y }, picture, pane));
+  const zoom = (by: number) =>
+    change((was, picture, pane) => zoomedAt(was, by, null, picture, pane));
+
+  function onKey(event: KeyboardEvent) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves: Record<string, () => void> = {
+      ArrowLeft: () => pan(STEP, 0),
+      ArrowRight: () => pan(-STEP, 0),
+      ArrowUp: () => pan(0, STEP),
+      ArrowDown: () => pan(0, -STEP),
+      "+": () => zoom(ZOOM),
+      "=": () => zoom(ZOOM),
+      "-": () => zoom(1 / ZOOM),
+      "0": () => setCommon(WHOLE),
+      a: () => setSide("after"),
+      b: () => setSide("before"),
+    };
+    const move = moves[event.key];
+    if (!move) return;
+    event.preventDefault();
+    event.stopPropagation();
+    move();
+  }
+
+  return (
+    <Dialog title={words.title} className="compare" onClose={onClose}>
+      <div
+        className="compare-panes"
+        data-count={images.length}
+        role="group"
+        aria-label={words.pictures}
+        tabIndex={0}
+        data-first
+        onKeyDown={onKey}
+        onPointerLeave={() => setPointer(null)}
+      >
+        {images.map((image) => (
+          <Pane
+            key={image.id}
+            image={image}
+            side={side}
+            common={common}
+            pointer={pointer}
+            onCommon={setCommon}
+            onPointer={setPointer}
+            onFrame={setFrame}
+          />
+        ))}
+      </div>
+      <div className="compare-foot">
+        <p className="quiet">{words.hint}</p>
+        {hasBoth && (
+          <fieldset className="modes">
+            <legend className="unseen">{texts.viewer.modesLabel}</legend>
+            {(["before", "after"] as const).map((each) => (
+              <label key={each}>
+                <input
+                  type="radio"
+                  name="compared"
+                  checked={side === each}
+                  onChange={() => setSide(each)}
+                />
+                <span>{texts.viewer.modes[each]}</span>
+              </label>
+            ))}
+          </fieldset>
+        )}
+        <div className="zoom" role="group" aria-label={texts.viewer.zoom}>
+          <button
+            type="button"
+            className="small"
+            aria-pressed={common.zoom === 1}
+            onClick={() => setCommon(WHOLE)}
+          >
+            {texts.viewer.fit}
+          </button>
+          <ZoomButton label={texts.viewer.smaller} icon="minus" onPress={() => zoom(1 / ZOOM)} />
+          <ZoomButton label={texts.viewer.larger} icon="plus" onPress={() => zoom(ZOOM)} />
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
+interface ZoomButtonProps {
+  readonly label: string;
+  readonly icon: "plus" | "minus";
+  onPress(): void;
+}
+
+function ZoomButton({ label, icon, onPress }: ZoomButtonProps) {
+  return (
+    <button type="button" className="small" aria-label={label} title={label} onClick={onPress}>
+      <Icon name={icon} />
+    </button>
+  );
+}
