@@ -1,8 +1,9 @@
 /** The only file that uses the network: calls of the API, uploads to S3, samples and results. */
 
 import type { Across, FileFacts, Reading } from "./fileFacts";
-import type { Catalogue, StepBody } from "./recipe";
+import type { Catalogue, OperationForm, OperationTexts, StepBody } from "./recipe";
 import { SAMPLES } from "./samples";
+import type { Writing } from "./writing";
 
 export type JobState =
   | "awaiting_upload"
@@ -166,6 +167,7 @@ export interface BatchBody {
   readonly quality?: number;
   readonly read?: Reading;
   readonly across?: Across;
+  readonly write?: Writing;
   readonly images: readonly ImageBody[];
 }
 
@@ -197,6 +199,7 @@ export interface BatchPage {
   readonly quality?: number | null;
   readonly read?: Reading;
   readonly across?: Across;
+  readonly write?: Writing;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;
@@ -332,8 +335,15 @@ async function problemOf(response: Response): Promise<ApiProblem> {
 const get = <T>(path: string, signal?: AbortSignal) => call<T>("GET", path, { signal });
 const post = <T>(path: string, signal?: AbortSignal) => call<T>("POST", path, { signal });
 
+/** The catalogue as far as a part of it tells. */
+type Told<T> = Omit<Catalogue, "operations"> & { readonly operations: readonly T[] };
+
 export const api = {
-  operations: (signal?: AbortSignal) => get<Catalogue>("/operations", signal),
+  /** Fetch what forms are built of: the catalogue without its sentences. */
+  operations: () => get<Told<OperationForm>>("/operations?part=forms"),
+
+  /** Fetch the sentences of the catalogue. */
+  operationTexts: () => get<Told<OperationTexts>>("/operations?part=texts"),
 
   createBatch: (body: BatchBody, key: string, signal?: AbortSignal) =>
     call<CreatedBatch>("POST", "/batches", { body, key, signal }),
@@ -350,6 +360,9 @@ export const api = {
       `/batches/${batch}?limit=500${since && `&since=${encodeURIComponent(since)}`}`,
       signal,
     ),
+
+  /** Fetch how many jobs of a batch are in each state. */
+  counts: (batch: string) => get<Pick<BatchPage, "counts">>(`/batches/${batch}?limit=1`),
 
   cancelBatch: (batch: string, signal?: AbortSignal) =>
     post<unknown>(`/batches/${batch}/cancel`, signal),

@@ -2,6 +2,7 @@
 
 import type { Format } from "./api";
 import { READING_NAMES, acrossIn, readIn } from "./fileFacts";
+import { type Writing, writeIn } from "./writing";
 import { type Output, type Step, type Value, qualityIn, toBody } from "./recipe";
 
 const ENDINGS: Readonly<Record<Format, string>> = {
@@ -43,7 +44,13 @@ export function asShell(steps: readonly Step[], output: Output): string {
     return [` --${name}${between}${String(read[name]).replaceAll(" ", "")}`];
   }).join("");
   const across = acrossIn(output).across === "stack" ? " --across stack" : "";
-  return `dip run ${files} ${words.join(" + ")}${reading}${across}${native}${strip}${lossy}\n`;
+  const writing = Object.entries(writeIn(output).write ?? {})
+    .map(([name, value]) => {
+      const option = ` --${name.replaceAll("_", "-")}`;
+      return value === true ? option : `${option} ${String(value)}`;
+    })
+    .join("");
+  return `dip run ${files} ${words.join(" + ")}${reading}${across}${native}${strip}${lossy}${writing}\n`;
 }
 
 function assigned(name: string, value: Value): string {
@@ -64,6 +71,8 @@ export function asPython(steps: readonly Step[], output: Output): string {
   const lossy = quality === undefined ? "" : `, quality=${quality}`;
   const [source, target] = filesOf(output);
   const { read } = readIn(output);
+  const { write } = writeIn(output);
+  const writing = write ? `, output=Output(${named(write)})` : "";
   const across = acrossIn(output).across === "stack" ? ', across="stack"' : "";
   const choice = read
     ? `, choice=Choice(${Object.entries(read)
@@ -72,15 +81,22 @@ export function asPython(steps: readonly Step[], output: Output): string {
     : "";
   return [
     "from cluster_worker import Engine",
+    ...(write ? ["from cluster_worker.imagefiles.output import Output"] : []),
     ...(read ? ["from cluster_worker.pixels.stack import Choice"] : []),
     "",
     "steps = [",
     ...lines,
     "]",
     "with Engine() as engine:",
-    `    engine.run_file("${source}", "${target}", steps${choice}${across}${native}${strip}${lossy})`,
+    `    engine.run_file("${source}", "${target}", steps${choice}${across}${native}${strip}${lossy}${writing})`,
     "",
   ].join("\n");
+}
+
+function named(write: Writing): string {
+  return Object.entries(write)
+    .map(([name, value]) => `${name}=${inPython(value)}`)
+    .join(", ");
 }
 
 function inPython(value: Value): string {
@@ -103,6 +119,7 @@ export function asCurl(steps: readonly Step[], output: Output, origin: string): 
     ...qualityIn(output),
     ...readIn(output),
     ...acrossIn(output),
+    ...writeIn(output),
   };
   const body = JSON.stringify({ steps: toBody(steps), ...chosen });
   const quoted = body.replaceAll("'", "'\\''");

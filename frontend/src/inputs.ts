@@ -21,7 +21,7 @@ export function inputsOf(operation: Operation): InputField[] {
   return Object.entries(operation.inputs ?? {}).map(([name, { title, description, required }]) => ({
     name,
     title: texts.inputs.titles[`${operation.name}.${name}`] ?? texts.inputs.titles[name] ?? title,
-    help: description,
+    help: description ?? "",
     required,
   }));
 }

@@ -5,6 +5,7 @@ import { api } from "./api";
 import { PageProvider, createStore } from "./state/store";
 import { createWork } from "./work";
 import { Picker, StepCard } from "./features/filters/Filters";
+import { Rows } from "./features/images/Images";
 import { Selected } from "./features/viewer/Viewer";
 import { applyTheme, chosenTheme } from "./theme";
 import "./styles/base.css";
@@ -15,7 +16,8 @@ applyTheme(chosenTheme());
 const store = createStore();
 const work = createWork(store, api);
 // Load the catalogue first: a restored chain needs it for its fields.
-void work.loadCatalogue().then(work.restore);
+const catalogue = work.loadCatalogue();
+void catalogue.then(work.restore);
 work.watchDraft();
 work.listenToOtherTabs();
 window.addEventListener("beforeunload", (event) => {
@@ -28,7 +30,8 @@ window.addEventListener("online", work.connectionChanged);
 
 // Load what is not needed at once, so that it is there when it is, also without a connection.
 window.addEventListener("load", () => {
-  void Promise.all([StepCard.load(), Selected.load(), Picker.load()]);
+  void Promise.all([Rows.load(), StepCard.load(), Selected.load(), Picker.load()]);
+  void catalogue.then(work.loadTexts);
 });
 
 const root = document.getElementById("root");

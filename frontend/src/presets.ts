@@ -1,7 +1,7 @@
 /** Ready-made chains: those that end in a table are the shell's as well. */
 
 import FROM_IMAGE_TO_TABLE from "../../config/contract/presets.json";
-import { MEASURED } from "./properties";
+import OWN from "./presets.json";
 import type { StepBody } from "./recipe";
 import { texts } from "./texts";
 
@@ -12,51 +12,19 @@ export interface Preset {
   readonly steps: readonly StepBody[];
 }
 
+type Named = keyof typeof texts.presets.of;
+
+const [first, ...others] = OWN.map(({ id, steps }) => ({
+  id,
+  ...texts.presets.of[id as Named],
+  steps: steps as unknown as readonly StepBody[],
+}));
+
 export const PRESETS: readonly Preset[] = [
-  {
-    id: "count",
-    ...texts.presets.count,
-    steps: [
-      { operation: "gaussian", sigma: 2 },
-      { operation: "threshold_otsu" },
-      { operation: "label" },
-      { operation: "regionprops_table", properties: MEASURED, intensity: "original" },
-    ],
-  },
+  ...(first ? [first] : []),
   ...(FROM_IMAGE_TO_TABLE as unknown as readonly Preset[]),
-  {
-    id: "scan",
-    ...texts.presets.scan,
-    steps: [{ operation: "rgb2gray" }, { operation: "median" }, { operation: "threshold_otsu" }],
-  },
-  {
-    id: "edges",
-    ...texts.presets.edges,
-    steps: [{ operation: "rgb2gray" }, { operation: "canny", sigma: 2 }],
-  },
-  {
-    id: "crisp",
-    ...texts.presets.crisp,
-    steps: [{ operation: "unsharp_mask", radius: 2, amount: 1.5 }],
-  },
-  {
-    id: "objects",
-    ...texts.presets.objects,
-    steps: [
-      { operation: "rgb2gray" },
-      { operation: "gaussian", sigma: 2 },
-      { operation: "threshold_otsu" },
-      { operation: "dilation" },
-    ],
-  },
-  {
-    id: "negative",
-    ...texts.presets.negative,
-    steps: [{ operation: "invert" }],
-  },
-  {
-    id: "nuclei",
-    ...texts.presets.nuclei,
-    steps: [{ operation: "separate_stains", stain: 3 }, { operation: "rescale_intensity" }],
-  },
+  ...others,
 ];
+
+/** Those that are offered at once; the library has them all. */
+export const POPULAR: readonly string[] = ["count", "count_cells", "web", "scan", "crisp", "edges"];

@@ -6,6 +6,7 @@ import { IMAGE, firstReads, inputsOf, namesOf, readProblems } from "./inputs";
 import { PARAMETERS } from "./parameters";
 import { MEASURED } from "./properties";
 import { texts } from "./texts";
+import { type Writing, type WritingOptions, writeIn } from "./writing";
 
 export type Value = number | string | boolean | null | readonly number[] | readonly string[];
 
@@ -36,7 +37,7 @@ export interface ParameterSchema {
 /** An image that an operation reads beside its own. */
 export interface InputSchema {
   readonly title: string;
-  readonly description: string;
+  readonly description?: string;
   readonly required: boolean;
 }
 
@@ -55,6 +56,19 @@ export interface Operation {
   readonly parameters: { readonly properties: Readonly<Record<string, ParameterSchema>> };
 }
 
+/** An operation as the service first tells it: without its sentences for people. */
+export type OperationForm = Omit<Operation, "help" | "source" | "note">;
+
+/** The sentences about an operation, which come later. */
+export interface OperationTexts extends Pick<Operation, "name" | "help" | "source" | "note"> {
+  readonly inputs?: Readonly<Record<string, Described>>;
+  readonly parameters: { readonly properties: Readonly<Record<string, Described>> };
+}
+
+interface Described {
+  readonly description: string;
+}
+
 /** Limits of the service. */
 export interface Limits {
   readonly upload_bytes_max: number;
@@ -65,6 +79,8 @@ export interface Limits {
 export interface Catalogue {
   readonly version: number;
   readonly limits: Limits;
+  /** How results can be written. */
+  readonly writing: WritingOptions;
   readonly operations: readonly Operation[];
 }
 
@@ -118,6 +134,8 @@ export interface NumberField extends FieldBase {
 export interface ChoiceField extends FieldBase {
   readonly kind: "choice";
   readonly options: readonly string[];
+  /** Words for options, where they have others than their own. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly default: string;
 }
 
@@ -155,7 +173,7 @@ export function fieldsOf(operation: Operation): Field[] {
 }
 
 /** Return the field of a parameter; null for a type without a control, whose default is sent. */
-function fieldOf(operation: string, name: string, schema: ParameterSchema): Field | null {
+export function fieldOf(operation: string, name: string, schema: ParameterSchema): Field | null {
   const own = PARAMETERS[`${operation}.${name}`] ?? PARAMETERS[name];
   const base = {
     name,
@@ -293,6 +311,9 @@ export function problemOf(field: Field, value: Value | undefined): string {
   if (field.kind === "words") {
     return Array.isArray(value) && value.length > 0 ? "" : texts.filters.needsWords;
   }
+  if (field.kind === "choice") {
+    return field.options.some((each) => each === value) ? "" : texts.filters.needsChoice;
+  }
   if (field.kind !== "list") return "";
   const numbers = Array.isArray(value) ? value : [];
   if (numbers.length < field.least || numbers.length > field.most) {
@@ -388,6 +409,7 @@ export interface Output {
   readonly quality?: number | null;
   readonly read?: Reading;
   readonly across?: Across;
+  readonly write?: Writing;
 }
 
 export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };
@@ -410,14 +432,18 @@ export const QUALITY: NumberField = {
   default: null,
 };
 
-/** Return whether results may have a quality: not where all are written without loss. */
-export function hasQuality(format: Format): boolean {
-  return format !== "png" && format !== "tiff";
+/**
+ * Return whether results may have a quality: not where all are written without loss, nor where it
+ * is searched for a size of the file.
+ */
+export function hasQuality(format: Format, write: Writing = {}): boolean {
+  if ("bytes_max" in write) return false;
+  return format === "tiff" ? write["compression"] === "jpeg" : format !== "png";
 }
 
 /** Return the member `quality` of a recipe; none if it is the usual one or the format has none. */
-export function qualityIn({ format, quality }: Output): { readonly quality?: number } {
-  return typeof quality === "number" && hasQuality(format) ? { quality } : {};
+export function qualityIn({ format, quality, write }: Output): { readonly quality?: number } {
+  return typeof quality === "number" && hasQuality(format, write) ? { quality } : {};
 }
 
 /** Return a key that is equal for equal recipes, to find images already sent with this one. */
@@ -427,8 +453,11 @@ export function recipeKey(bodies: readonly StepBody[], output: Output): string {
   const { quality = null } = qualityIn(output);
   const { read = null } = readIn(output);
   const { across = null } = acrossIn(output);
-  const reading = across !== null ? [read, across] : read !== null ? [read] : [];
-  return JSON.stringify([sorted, format, depth, metadata, quality, ...reading]);
+  const { write = null } = writeIn(output);
+  const rare = [read, across, write];
+  // Without what is as usual at its end, so that keys stay short.
+  while (rare.at(-1) === null) rare.pop();
+  return JSON.stringify([sorted, format, depth, metadata, quality, ...rare]);
 }
 
 /** Convert a key back to its recipe. */
@@ -440,12 +469,14 @@ export function recipeOfKey(key: string): Output & { steps: StepBody[] } {
     Metadata,
     number | null,
     (Reading | null)?,
-    Across?,
+    (Across | null)?,
+    Writing?,
   ];
-  const [bodies, format, depth, metadata, quality, read, across] = JSON.parse(key) as Key;
+  const [bodies, format, depth, metadata, quality, read, across, write] = JSON.parse(key) as Key;
   const steps = bodies.map((body) => Object.fromEntries(body) as StepBody);
   const chosen = { ...(quality !== null && { quality }), ...(read && { read }) };
-  return { steps, format, depth, metadata, ...chosen, ...(across && { across }) };
+  const rare = { ...(across && { across }), ...(write && { write }) };
+  return { steps, format, depth, metadata, ...chosen, ...rare };
 }
 
 /** A recipe in the API's form, with its key. */
@@ -464,6 +495,7 @@ export function recipeOf(steps: readonly Step[], chosen: Output): RecipeBody {
     ...qualityIn(chosen),
     ...readIn(chosen),
     ...acrossIn(chosen),
+    ...writeIn(chosen),
   };
   return { steps: bodies, ...output, key: recipeKey(bodies, output) };
 }

@@ -14,6 +14,7 @@ import {
   toBody,
 } from "./recipe";
 import { type Across, type Reading, acrossIn, readIn, readingFrom } from "./fileFacts";
+import { type Writing, writeIn, writingFrom } from "./writing";
 
 /** The stored form of a recipe; `off` has the indices of steps that are switched off. */
 interface Written {
@@ -24,6 +25,7 @@ interface Written {
   readonly quality?: number | null;
   readonly read?: Reading;
   readonly across?: Across;
+  readonly write?: Writing;
   readonly off?: readonly number[];
 }
 
@@ -46,7 +48,7 @@ export function fragmentOf(recipe: Recipe, operations: readonly Operation[]): st
 
 /** Return the stored form of a recipe, without what is the default. */
 export function writtenOf(
-  { steps, format, depth, metadata, quality, read, across }: Recipe,
+  { steps, format, depth, metadata, quality, read, across, write }: Recipe,
   operations: readonly Operation[],
 ): Written {
   const off = steps.flatMap((step, place) => (step.isOff ? [place] : []));
@@ -58,6 +60,7 @@ export function writtenOf(
     ...(typeof quality === "number" && { quality }),
     ...readIn({ read }),
     ...acrossIn({ across }),
+    ...writeIn({ write }),
     ...(off.length > 0 && { off }),
   };
 }
@@ -103,6 +106,7 @@ export function recipeFrom(
     ...(typeof written.quality === "number" && { quality: written.quality }),
     ...readIn({ read: readingFrom(written.read) ?? {} }),
     ...acrossIn({ across: written.across }),
+    ...writeIn({ write: writingFrom(written.write) ?? {} }),
   };
 }
 
@@ -118,6 +122,7 @@ function isWritten(found: unknown): found is Written {
   if ("quality" in found && !isQuality(found.quality)) return false;
   if ("read" in found && readingFrom(found.read) === null) return false;
   if ("across" in found && !ACROSS.includes(String(found.across))) return false;
+  if ("write" in found && writingFrom(found.write) === null) return false;
   if ("off" in found && !Array.isArray(found.off)) return false;
   return steps.every(
     (step: unknown) =>

@@ -34,6 +34,7 @@ export const texts = {
     menu: "More",
     gallery: "Gallery",
     clear: "Clear list",
+    recent: "Recent batches…",
     removeRefused: (count: number) => `Remove ${counted(count, "file")} that cannot be used`,
     drop: "Or drop or paste them anywhere on this page, as many as you like. JPEG, PNG, WebP, TIFF and many others.",
     dropping: "Drop to add",
@@ -313,6 +314,7 @@ export const texts = {
     needsNumber: (range: string) => `Enter a number ${range}.`,
     outOfRange: (range: string) => `Must be ${range}.`,
     needsWhole: "Must be a whole number.",
+    needsChoice: "Choose one of the list.",
     needsWords: "Choose one at least.",
     moreWords: (count: number) => `Show ${number.format(count)} more`,
     needsNumbers: (least: number, most: number) =>
@@ -405,22 +407,31 @@ export const texts = {
   },
 
   presets: {
-    heading: "Begin anew with",
     begin: "Add one above, or begin with a chain that many use:",
     taken: (name: string) => `The filters of “${name}” are in place.`,
-    count: {
-      name: "Count objects",
-      help: "Bright objects that lie apart: how many; area, place and brightness of each",
+    library: "Library…",
+    libraryTitle: "Library",
+    libraryLead:
+      "Ready-made filters, each before and after. What you take can be changed like any other.",
+    all: "See all, with pictures",
+    of: {
+      count: {
+        name: "Count objects",
+        help: "Bright objects that lie apart: how many; area, place and brightness of each",
+      },
+      scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
+      web: { name: "Photos for the web", help: "2048 pixels at most, then sharpened a little" },
+      crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },
+      shadows: { name: "Open shadows", help: "Contrast evened out from place to place" },
+      calm: { name: "Less noise", help: "Grain smoothed away, edges kept" },
+      edges: { name: "Line drawing", help: "Edges as thin lines" },
+      nuclei: { name: "Brown stain", help: "How much of the stain each pixel has" },
+      objects: {
+        name: "Mask of objects",
+        help: "Blurred, split at Otsu's threshold, grown by a pixel",
+      },
+      negative: { name: "Negative", help: "Dark and light exchanged" },
     },
-    scan: { name: "Clean scan", help: "Gray, specks out, then black on white" },
-    edges: { name: "Line drawing", help: "Edges as thin lines" },
-    crisp: { name: "Crisp photograph", help: "Sharpened, as for print" },
-    nuclei: { name: "Brown stain", help: "How much of the stain each pixel has" },
-    objects: {
-      name: "Mask of objects",
-      help: "Blurred, split at Otsu's threshold, grown by a pixel",
-    },
-    negative: { name: "Negative", help: "Dark and light exchanged" },
   },
 
   tabs: { label: "Parts of the page", images: "Images", viewer: "Viewer", filters: "Filters" },

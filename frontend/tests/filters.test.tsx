@@ -4,7 +4,7 @@ import { act } from "react";
 import { type Root, createRoot } from "react-dom/client";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { api } from "../src/api";
-import { Filters, StepCard } from "../src/features/filters/Filters";
+import { Filters, OutputPanel, StepCard } from "../src/features/filters/Filters";
 import { newStep } from "../src/recipe";
 import { PageProvider, createStore } from "../src/state/store";
 import { createWork } from "../src/work";
@@ -18,7 +18,7 @@ let root: Root;
 let store: ReturnType<typeof createStore>;
 
 beforeEach(async () => {
-  await StepCard.load();
+  await Promise.all([StepCard.load(), OutputPanel.load()]);
   store = createStore();
   store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN, CANNY) });
   store.dispatch({ type: "step added", step: newStep(GAUSSIAN, "blur") });

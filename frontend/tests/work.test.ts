@@ -41,6 +41,7 @@ function inMemory() {
 
   const api: Api = {
     operations: async () => catalogueOf(GAUSSIAN, CANNY),
+    operationTexts: async () => ({ ...catalogueOf(), operations: [] }),
     createBatch: async ({ images }, key) => {
       requests.push({ call: "create", key, images });
       const batch = `batch ${batches.size + 1}`;
@@ -52,6 +53,7 @@ function inMemory() {
     },
     batch: async (batch): Promise<BatchPage> =>
       page([...(batches.get(batch)?.values() ?? [])], { batch }),
+    counts: async (batch) => page([...(batches.get(batch)?.values() ?? [])]),
     deleteBatch: async (batch) => {
       batches.delete(batch);
     },

@@ -12,6 +12,7 @@ from skimage import data
 from config.contract.settings import TOP
 from infra.local.app import LocalApp
 from tests.app import pictures
+from tests.site import preset_pictures
 from tests.site.conftest import ARGUMENTS
 from tests.site.pages import add_filter, choose, move_up, process, row, succeeds, until
 from tests.site.test_tables import nuclei, tiff
@@ -83,7 +84,8 @@ def take(url, docs):
 
 
 def main():
-    """Start the app, take the pictures, and end it."""
+    """Write the library's pictures; start the app, take its pictures, and end it."""
+    preset_pictures.write()
     with tempfile.TemporaryDirectory() as folder, LocalApp(Path(folder), say=print) as app:
         take(app.url, TOP / "docs")
 

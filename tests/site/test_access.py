@@ -21,6 +21,10 @@ def states(page):
     page.get_by_role("button", name="Add filter").click()
     yield "picker"
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="See all, with pictures").click()
+    expect(page.get_by_role("dialog", name="Library").locator("img").first).to_be_visible()
+    yield "library"
+    page.keyboard.press("Escape")
     page.keyboard.press("?")
     yield "keys"
     page.keyboard.press("Escape")
@@ -47,6 +51,12 @@ def states(page):
     expect(page.get_by_role("region", name="Statistics of the rectangle")).to_be_visible()
     yield "measured"
     page.keyboard.press("m")
+    page.get_by_role("button", name="More settings of Output").click()
+    page.get_by_label("Output format").select_option("TIFF")
+    expect(page.get_by_label("Compression", exact=True)).to_be_visible()
+    yield "output"
+    page.get_by_label("Output format").select_option("As input")
+    page.get_by_role("button", name="More settings of Output").click()
     page.get_by_role("button", name="Recipe").click()
     yield "menu"
     page.keyboard.press("Escape")
@@ -57,6 +67,17 @@ def states(page):
     page.get_by_role("button", name="Gallery").click()
     expect(page.get_by_role("dialog").locator("[data-tile] img").first).to_be_visible()
     yield "gallery"
+    page.get_by_label("Choose coffee.png").check()
+    page.get_by_label("Choose broken.jpg").check()
+    page.get_by_role("button", name="Compare 2").click()
+    expect(page.get_by_role("img", name="coffee.png, after")).to_be_visible()
+    yield "compared"
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Recent batches…").click()
+    expect(page.get_by_role("dialog", name="Recent batches")).to_contain_text("On this page now")
+    yield "recent"
     page.keyboard.press("Escape")
     row(page, "broken.jpg").get_by_role("button", name="Show broken.jpg").click()
     expect(row(page, "broken.jpg")).to_have_attribute("data-job-state", "failed")

@@ -32,7 +32,10 @@ export function AboutText() {
           Files and results are deleted after some days, and at once with “Delete now”. Until then
           whoever has the full address of this page can see them.
         </li>
-        <li>This browser keeps your recipes and settings. There are no cookies and no trackers.</li>
+        <li>
+          This browser keeps your recipes, settings, and a list of your recent batches. There are no
+          cookies and no trackers.
+        </li>
       </ul>
       <h3>For programs</h3>
       <p>

@@ -1,7 +1,9 @@
 /** The state of the page, and the reducer that changes it. Pure functions. */
 
 import type { BatchPage } from "../api";
-import type { Catalogue, Limits, Operation } from "../recipe";
+import type { Catalogue, Limits, Operation, OperationTexts } from "../recipe";
+import { told } from "./told";
+import type { WritingOptions } from "../writing";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";
 import { type Edits, NO_EDITS, noted, stepped } from "./edits";
 import { type LineState, NO_LINE, heard } from "./line";
@@ -12,6 +14,9 @@ export interface CatalogueState {
   readonly operations: readonly Operation[];
   readonly version: number;
   readonly limits: Limits;
+  readonly writing: WritingOptions;
+  /** Whether the sentences about the operations have come. */
+  readonly isTold: boolean;
 }
 
 const NO_LIMITS: Limits = {
@@ -20,7 +25,7 @@ const NO_LIMITS: Limits = {
   request_jobs_max: 100,
 };
 
-const NO_CATALOGUE = { operations: [], version: 0, limits: NO_LIMITS };
+const NO_CATALOGUE = { operations: [], version: 0, limits: NO_LIMITS, writing: {}, isTold: false };
 
 /** Progress of a zip of results, in files. */
 export interface Zip {
@@ -85,6 +90,7 @@ export type Action =
   | { type: "catalogue loading" }
   | { type: "catalogue came"; catalogue: Catalogue }
   | { type: "catalogue failed" }
+  | { type: "texts came"; texts: readonly OperationTexts[] }
   | { type: "undo" }
   | { type: "redo" }
   | { type: "edit ended" }
@@ -103,7 +109,11 @@ export function reducer(state: State, action: Action): State {
     case "catalogue loading":
       return { ...state, catalogue: { status: "loading", ...NO_CATALOGUE } };
     case "catalogue came":
-      return { ...state, catalogue: { status: "ready", ...action.catalogue } };
+      return { ...state, catalogue: { status: "ready", isTold: false, ...action.catalogue } };
+    case "texts came": {
+      const operations = told(state.catalogue.operations, action.texts);
+      return { ...state, catalogue: { ...state.catalogue, operations, isTold: true } };
+    }
     case "catalogue failed":
       return { ...state, catalogue: { status: "failed", ...NO_CATALOGUE } };
     case "undo":

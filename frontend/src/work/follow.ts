@@ -11,6 +11,7 @@ import { texts } from "../texts";
 import { browserWaiting } from "../waiting";
 import type { Desk } from "./desk";
 import { randomHex } from "./random";
+import { noteRecent } from "./recent";
 
 /** Poll a batch until no image of it is active; does nothing if the batch is polled already. */
 export async function follow(desk: Desk, batch: string, restoring = false): Promise<void> {
@@ -89,6 +90,7 @@ function take(desk: Desk, page: BatchPage, restoring: boolean): void {
   const recipe = recipeKey(page.steps, page);
   desk.dispatch({ type: "page came", page, recipe, restoring });
   if (restoring) recallSaved(desk, page);
+  if (restoring && !page.more) noteRecent(desk);
   if (desk.items !== before) tellEnds(desk, before);
 }
 
@@ -130,6 +132,7 @@ function restoreRecipe(desk: Desk, page: BatchPage): void {
     quality: page.quality ?? null,
     read: page.read ?? {},
     across: page.across ?? "plane",
+    write: page.write ?? {},
   };
   // The chain may have been changed after the batch was sent, and before the reload.
   const restored = keptDraft(id, operations, newId) ?? sent;

@@ -2,10 +2,9 @@
 
 import { type Api, type JobResult, Unreachable } from "../api";
 import type { Store } from "../state/store";
-import { OPERATIONS } from "../parameters";
-import { persist } from "../waiting";
 import { addFiles, addSample, clear, remove, trySample } from "./add";
 import type { Step } from "../recipe";
+import { loadCatalogue, loadTexts } from "./catalogue";
 import type { Point } from "../view";
 import { type ImageItem, hasUnsent } from "../state/images";
 import type { Reading } from "../fileFacts";
@@ -16,6 +15,7 @@ import { listenToOtherTabs } from "./tabs";
 import { cancel, cancelAll, retry, retryFailed } from "./orders";
 import { copy, saveText } from "./outside";
 import { deleteAll, downloadAll, noteDownloaded } from "./results";
+import { countsOf } from "./recent";
 import { pause, process, resume } from "./send";
 
 export type Work = ReturnType<typeof createWork>;
@@ -25,6 +25,7 @@ export function createWork(store: Store, api: Api) {
   onUnread(async (file, plane) => (await import("./decoding")).decode(desk, file, plane));
   return {
     loadCatalogue: () => loadCatalogue(desk),
+    loadTexts: () => loadTexts(desk),
     restore: () => restore(desk),
     watchDraft: () => watchDraft(desk),
     /** Return whether leaving the page would lose files that are not in the service yet. */
@@ -45,6 +46,7 @@ export function createWork(store: Store, api: Api) {
       isWanted: (result: JobResult) => boolean,
     ): Promise<void> => (await import("./tables")).saveTables(desk, images, isWanted),
     deleteAll: () => deleteAll(desk),
+    countsOf: (batch: string) => countsOf(desk, batch),
     cancel: (id: string) => cancel(desk, id),
     cancelAll: () => cancelAll(desk),
     retry: (id: string) => retry(desk, id),
@@ -65,17 +67,6 @@ export function createWork(store: Store, api: Api) {
     /** Call when the browser goes offline or online. */
     connectionChanged: () => connectionChanged(desk),
   };
-}
-
-async function loadCatalogue(desk: Desk): Promise<void> {
-  desk.dispatch({ type: "catalogue loading" });
-  try {
-    const catalogue = await persist(() => desk.api.operations(), desk.waiting, { tries: 4 });
-    const operations = catalogue.operations.map((each) => ({ ...each, ...OPERATIONS[each.name] }));
-    desk.dispatch({ type: "catalogue came", catalogue: { ...catalogue, operations } });
-  } catch {
-    desk.dispatch({ type: "catalogue failed" });
-  }
 }
 
 function connectionChanged(desk: Desk): void {

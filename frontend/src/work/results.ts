@@ -1,13 +1,13 @@
 /** Download all results in one file, and delete them. */
 
-import { noteSaved } from "../saved";
+import { dropBatches } from "../recent";
+import { namePattern, noteSaved } from "../saved";
 import type { ImageItem } from "../state/images";
 import { texts } from "../texts";
 import type { Desk } from "./desk";
 import { clear } from "./add";
 import { saveBlob } from "./outside";
 import { tellDeleted } from "./tabs";
-import { namePattern } from "../saved";
 
 /** Record that results were saved, so that the visitor can download only new ones later. */
 export function noteDownloaded(desk: Desk, ids: readonly string[]): void {
@@ -58,6 +58,7 @@ export async function deleteAll(desk: Desk): Promise<void> {
     return desk.explain(error);
   }
   tellDeleted([...batches].map(String));
+  dropBatches([...batches].map(String));
   clear(desk);
   desk.announce(texts.images.deleted);
   desk.dispatch({ type: "toast shown", sentence: texts.images.deleted });

@@ -16,9 +16,11 @@ import { nameOf } from "../names";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
 import { type UploadPhase, upload, uploadInParts } from "../uploader";
+import { writeIn } from "../writing";
 import type { Desk } from "./desk";
 import { follow, showInAddress } from "./follow";
 import { randomHex } from "./random";
+import { noteRecent } from "./recent";
 
 /** Larger files are uploaded in parts, so that an interrupted upload resumes after its parts. */
 const PARTS_FROM_BYTES = 16 * 2 ** 20;
@@ -45,6 +47,8 @@ export async function process(desk: Desk): Promise<void> {
       release(desk, images.slice(start));
       const stepIds = active(chain.steps).map(({ id }) => id);
       return desk.explain(error, stepIds);
+    } finally {
+      noteRecent(desk);
     }
   }
 }
@@ -90,6 +94,7 @@ async function createJobs(
           ...qualityIn(recipe),
           ...readIn(recipe),
           ...acrossIn(recipe),
+          ...writeIn(recipe),
           images,
         },
         key,

@@ -49,7 +49,9 @@ function ChoiceControl({ id, field, value, problem, onChange }: ControlProps<Cho
         onChange={(event) => onChange(event.target.value)}
       >
         {field.options.map((option) => (
-          <option key={option}>{option}</option>
+          <option key={option} value={option}>
+            {field.labels?.[option] ?? option}
+          </option>
         ))}
       </select>
     </FieldFrame>
@@ -98,6 +100,13 @@ function ListControl({ id, field, value, problem, onChange }: ControlProps<ListF
   );
 }
 
+/** Return the default of a field in words. */
+function standardOf(field: Field): string {
+  if (field.default === null) return texts.filters.automatic;
+  const word = String(field.default);
+  return field.kind === "choice" ? (field.labels?.[word] ?? word) : word;
+}
+
 interface FieldFrameProps extends ControlProps<Field> {
   readonly children: ReactNode;
 }
@@ -106,7 +115,7 @@ interface FieldFrameProps extends ControlProps<Field> {
 export function FieldFrame({ id, field, value, problem, onChange, children }: FieldFrameProps) {
   const isDefault = String(value) === String(field.default);
   const [isHelpShown, setHelpShown] = useState(false);
-  const standard = field.default === null ? texts.filters.automatic : String(field.default);
+  const standard = standardOf(field);
   return (
     <div className={`field field-${field.kind}`}>
       <div className="field-head">

@@ -12,7 +12,7 @@ import { Presets, RecipeMenu, UndoButtons } from "../recipe/RecipeMenu";
 import "./filters.css";
 import "./picker.css";
 
-const OutputPanel = loadable(async () => (await import("./OutputPanel")).OutputPanel);
+export const OutputPanel = loadable(async () => (await import("./OutputPanel")).OutputPanel);
 const ReadingPanel = loadable(async () => (await import("../reading/ReadingPanel")).ReadingPanel);
 export const StepCard = loadable(async () => (await import("./StepCard")).StepCard);
 // With the pictures of all operations.
@@ -157,7 +157,7 @@ function CatalogueState() {
   return (
     <div className="catalogue-failed">
       <p>{texts.filters.failed}</p>
-      <button type="button" onClick={work.loadCatalogue}>
+      <button type="button" onClick={() => void work.loadCatalogue().then(work.loadTexts)}>
         {texts.filters.tryAgain}
       </button>
     </div>

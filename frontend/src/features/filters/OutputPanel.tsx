@@ -1,13 +1,16 @@
-import { useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import type { Depth, Format, Metadata } from "../../api";
 import { PATTERN, resultName } from "../../names";
-import { QUALITY, type Value, hasQuality, problemOf } from "../../recipe";
+import { type Field, QUALITY, type Value, hasQuality, problemOf } from "../../recipe";
 import { keepNamePattern, namePattern } from "../../saved";
 import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
+import type { Writing } from "../../writing";
 import { Icon } from "../Icon";
 import { useSelectedImage } from "../useSize";
+import { FieldControl } from "./FieldControl";
 import { NumberControl } from "./NumberControl";
+import { formatsOf, keptFor, shownValue, writingFields, written } from "./writingFields";
 
 const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
 const DEPTHS: readonly Depth[] = ["input", "native"];
@@ -17,9 +20,29 @@ const QUALITY_START = 80;
 
 /** How results are written: their format; folded away, their numbers and their names. */
 export function OutputPanel() {
-  const { format, depth, metadata, quality = null } = useSelected((state) => state.chain);
+  const {
+    format,
+    depth,
+    metadata,
+    quality = null,
+    write = {},
+  } = useSelected((state) => state.chain);
+  const writing = useSelected((state) => state.catalogue.writing);
   const dispatch = useDispatch();
-  const [isOpen, setOpen] = useState(depth !== "input" || metadata !== "keep" || quality !== null);
+  const isPlain = quality === null && Object.keys(write).length === 0;
+  const isUsual = depth === "input" && metadata === "keep" && isPlain;
+  const [isOpen, setOpen] = useState(!isUsual);
+  // What a link or a batch brings is seen, too.
+  useEffect(() => {
+    if (!isUsual) setOpen(true);
+  }, [isUsual]);
+
+  function choose(next: Format) {
+    // What the new format does not have would be refused.
+    const output = { format: next, write: keptFor(writing, next, write) };
+    dispatch({ type: "output chosen", output });
+  }
+
   return (
     <div className="output column-foot">
       <div className="format">
@@ -27,9 +50,7 @@ export function OutputPanel() {
         <select
           id="format"
           value={format}
-          onChange={({ target }) =>
-            dispatch({ type: "output chosen", output: { format: target.value as Format } })
-          }
+          onChange={({ target }) => choose(target.value as Format)}
         >
           {FORMATS.map((each) => (
             <option key={each} value={each}>
@@ -50,7 +71,8 @@ export function OutputPanel() {
       </div>
       {isOpen && (
         <>
-          {hasQuality(format) && <QualityField />}
+          {hasQuality(format, write) && <QualityField />}
+          <WritingFields />
           <div className="format">
             <label htmlFor="depth">{texts.filters.bits}</label>
             <select
@@ -95,6 +117,48 @@ export function OutputPanel() {
         {texts.filters.losses[metadata]}
       </p>
     </div>
+  );
+}
+
+/** What the formats of the results have beside: compression, layout, most bytes. */
+function WritingFields() {
+  const { format, write = {} } = useSelected((state) => state.chain);
+  const options = useSelected((state) => state.catalogue.writing);
+  const items = useSelected((state) => state.images.items);
+  const dispatch = useDispatch();
+  const types = useMemo(() => new Set(items.map(({ type }) => type)), [items]);
+  const change = (next: Writing) => dispatch({ type: "output chosen", output: { write: next } });
+  return (
+    <>
+      {writingFields(options, formatsOf(format, types), write).map((field) => (
+        <WritingField key={field.name} field={field} write={write} onChange={change} />
+      ))}
+    </>
+  );
+}
+
+interface WritingFieldProps {
+  readonly field: Field;
+  readonly write: Writing;
+  onChange(write: Writing): void;
+}
+
+/** One option of writing. A value out of range is shown with its error, not kept. */
+function WritingField({ field, write, onChange }: WritingFieldProps) {
+  const [refused, setRefused] = useState<Value | undefined>(undefined);
+  const problem = refused === undefined ? "" : problemOf(field, refused);
+  return (
+    <FieldControl
+      id={`write-${field.name}`}
+      field={field}
+      value={refused === undefined ? shownValue(field, write) : refused}
+      problem={problem}
+      onChange={(value) => {
+        const isUsable = problemOf(field, value) === "";
+        setRefused(isUsable ? undefined : value);
+        if (isUsable) onChange(written(write, field, value as string | number | boolean | null));
+      }}
+    />
   );
 }
 

@@ -1,8 +1,8 @@
-import { type KeyboardEvent, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import type { Operation } from "../../recipe";
 import { groupsOf, search } from "../../search";
 import { POPULAR } from "../../synonyms";
-import { useSelected } from "../../state/store";
+import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
 import { pictureOf } from "./pictures";
@@ -15,6 +15,7 @@ interface PickerProps {
 /** A dialog with all operations by group, each with a picture; searches names and help. */
 export function Picker({ onPick, onClose }: PickerProps) {
   const operations = useSelected((state) => state.catalogue.operations);
+  const work = useWork();
   const [query, setQuery] = useState("");
   const [group, setGroup] = useState("");
   const cards = useRef<HTMLDivElement>(null);
@@ -22,6 +23,9 @@ export function Picker({ onPick, onClose }: PickerProps) {
   // Search results are in one list, best match first; otherwise operations are in their groups.
   const isSearched = query.trim() !== "";
   const shelves = isSearched ? [""] : shelvesOf(operations, group);
+
+  // If they have not come before.
+  useEffect(() => void work.loadTexts(), [work]);
 
   function onSearchKey(event: KeyboardEvent) {
     const [first] = found;

@@ -1,17 +1,20 @@
 import { type ChangeEvent, useState } from "react";
 import { ACCEPT } from "../../files";
 import { isActive } from "../../state/images";
+import { recentBatches } from "../../recent";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
 import { Menu } from "../Menu";
 import { loadable } from "../loadable";
-import { Rows } from "./Rows";
 import { SampleList, Samples } from "./Samples";
 import "./images.css";
 
 const Gallery = loadable(async () => (await import("../gallery/Gallery")).Gallery);
+// Not needed before there is an image.
+export const Rows = loadable(async () => (await import("./Rows")).Rows, <div className="rows" />);
+const Recent = loadable(async () => (await import("../recent/Recent")).Recent);
 
 // All browsers support this attribute, but React's types lack it.
 const FOLDER = { webkitdirectory: "" };
@@ -19,6 +22,7 @@ const FOLDER = { webkitdirectory: "" };
 export function Images() {
   const { items, selected } = useSelected((state) => state.images);
   const isEmpty = items.length === 0;
+  const [isRecentOpen, setRecentOpen] = useState(false);
   return (
     <section className="column images" aria-labelledby="images-heading">
       <div className="column-head">
@@ -26,13 +30,17 @@ export function Images() {
           {texts.images.heading}{" "}
           {!isEmpty && <span className="count">{texts.count(items.length)}</span>}
         </h2>
-        {!isEmpty && (
-          <div className="column-tools">
-            {items.length > 1 && <GalleryButton />}
-            <ListMenu />
-          </div>
-        )}
+        <div className="column-tools">
+          {items.length > 1 && <GalleryButton />}
+          {!isEmpty && <ListMenu onRecent={() => setRecentOpen(true)} />}
+          {isEmpty && recentBatches().length > 0 && (
+            <button type="button" className="plain" onClick={() => setRecentOpen(true)}>
+              {texts.images.recent}
+            </button>
+          )}
+        </div>
       </div>
+      {isRecentOpen && <Recent onClose={() => setRecentOpen(false)} />}
       <Adding isFirst={isEmpty} />
       {isEmpty ? (
         <div className="column-body">
@@ -108,7 +116,7 @@ function Adding({ isFirst }: { isFirst: boolean }) {
   );
 }
 
-function ListMenu() {
+function ListMenu({ onRecent }: { onRecent(): void }) {
   const items = useSelected((state) => state.images.items);
   const work = useWork();
   const refused = items.filter((each) => each.refusal);
@@ -121,6 +129,9 @@ function ListMenu() {
       )}
       <button type="button" disabled={items.some(isActive)} onClick={work.clear}>
         {texts.images.clear}
+      </button>
+      <button type="button" onClick={onRecent}>
+        {texts.images.recent}
       </button>
       <hr />
       <p className="menu-title">{texts.images.samplesHeading}</p>

@@ -1,6 +1,6 @@
 import { type ChangeEvent, useId, useState } from "react";
-import { PRESETS, type Preset } from "../../presets";
-import { PLAIN_OUTPUT, active, fromBody } from "../../recipe";
+import { POPULAR, PRESETS } from "../../presets";
+import { active } from "../../recipe";
 import { asJson, fragmentOf, recipeFrom } from "../../share";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
@@ -8,12 +8,15 @@ import { randomHex } from "../../work/random";
 import { Icon } from "../Icon";
 import { Menu } from "../Menu";
 import { loadable } from "../loadable";
+import { offered, usePreset } from "./usePreset";
 
 const MyRecipes = loadable(async () => (await import("./MyRecipes")).MyRecipes);
+// With a picture of each preset.
+const Library = loadable(async () => (await import("./Library")).Library);
 
 const newId = () => randomHex(4);
 
-/** The menu of the recipe: links, files, equivalent commands, and presets. */
+/** The menu of the recipe: links, files, equivalent commands, and the library. */
 export function RecipeMenu() {
   const chain = useSelected((state) => state.chain);
   const { steps } = chain;
@@ -22,6 +25,7 @@ export function RecipeMenu() {
   const work = useWork();
   const file = useId();
   const [isOpen, setOpen] = useState(false);
+  const [isLibraryOpen, setLibraryOpen] = useState(false);
   const isEmpty = active(steps).length === 0;
 
   function link(): string {
@@ -63,9 +67,13 @@ export function RecipeMenu() {
         onChange={open}
       />
       {isOpen && <MyRecipes onClose={() => setOpen(false)} />}
+      {isLibraryOpen && <Library onClose={() => setLibraryOpen(false)} />}
       <Menu label={texts.recipe.menu}>
         <button type="button" onClick={() => setOpen(true)}>
           {texts.mine.menu}
+        </button>
+        <button type="button" onClick={() => setLibraryOpen(true)}>
+          {texts.presets.library}
         </button>
         <hr />
         {item(texts.recipe.copyLink, () => work.copy(link()))}
@@ -78,34 +86,31 @@ export function RecipeMenu() {
         {item(texts.recipe.asShell, () => copyAs("asShell"))}
         {item(texts.recipe.asPython, () => copyAs("asPython"))}
         {item(texts.recipe.asCurl, () => copyAs("asCurl"))}
-        <hr />
-        <p className="menu-title">{texts.presets.heading}</p>
-        <Presets />
       </Menu>
     </>
   );
 }
 
-/** Buttons for the presets whose operations are all in the catalogue. */
+/** Buttons for the ready-made chains that most people want, and for the library of all. */
 export function Presets() {
   const operations = useSelected((state) => state.catalogue.operations);
-  const dispatch = useDispatch();
-  const offered = PRESETS.filter(({ steps }) =>
-    steps.every((step) => operations.some(({ name }) => name === step.operation)),
+  const take = usePreset();
+  const [isOpen, setOpen] = useState(false);
+  const popular = POPULAR.flatMap((id) => PRESETS.find((each) => each.id === id) ?? []);
+  return (
+    <>
+      {offered(popular, operations).map((preset) => (
+        <button key={preset.id} type="button" className="preset" onClick={() => take(preset)}>
+          <strong>{preset.name}</strong>
+          <span>{preset.help}</span>
+        </button>
+      ))}
+      <button type="button" className="plain" onClick={() => setOpen(true)}>
+        {texts.presets.all}
+      </button>
+      {isOpen && <Library onClose={() => setOpen(false)} />}
+    </>
   );
-
-  function take({ name, steps }: Preset) {
-    const recipe = { steps: fromBody(steps, operations, newId), ...PLAIN_OUTPUT };
-    dispatch({ type: "chain replaced", recipe });
-    dispatch({ type: "milestone reached", sentence: texts.presets.taken(name) });
-  }
-
-  return offered.map((preset) => (
-    <button key={preset.name} type="button" className="preset" onClick={() => take(preset)}>
-      <strong>{preset.name}</strong>
-      <span>{preset.help}</span>
-    </button>
-  ));
 }
 
 /** Buttons for undo and redo. */
