@@ -41,7 +41,7 @@ LONG_hosts := tests/hosts
 LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
 	tests/cluster_worker/test_real_work.py
 
-LONG_films := tests/site/test_films.py
+LONG_films := tests/site/test_films.py tests/site/test_images.py
 
 CDK := infra/node_modules/.bin/cdk
 

@@ -19,9 +19,10 @@ pytestmark = pytest.mark.slow
 HEAP_BYTES_MAX = 150 << 20
 
 
-def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_property):
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.long)])
+def test_a_folder_of_thousands_of_files_stays_smooth(page, tmp_path, record_property, count):
     content = pictures.png(pictures.small(0))
-    for number in range(2000):
+    for number in range(count):
         (tmp_path / f"{number:04}.png").write_bytes(content + b"%d" % number)
     (tmp_path / "notes.txt").write_text("no image")
     page.evaluate(
@@ -37,21 +38,23 @@ def test_a_folder_of_two_thousand_files_stays_smooth(page, tmp_path, record_prop
         }"""
     )
     page.get_by_label("Folder").set_input_files(str(tmp_path))
-    expect(page.get_by_role("heading", name="Images 2,000")).to_be_visible()
+    heading = page.get_by_role("heading", name=f"Images {count:,}")
+    # Chromium itself takes seconds to read a large folder.
+    expect(heading).to_be_visible(timeout=200_000)
     # The page has only a few rows at a time; one key stroke reaches the last one.
     assert page.locator(".row").count() < 40
     # The folder belongs to the name, so that equal names of several folders stay apart.
     first = f"{tmp_path.name}/0000.png"
     row(page, first).get_by_role("button", name=f"Show {first}").press("End")
-    expect(row(page, f"{tmp_path.name}/1999.png")).to_be_visible()
+    expect(row(page, f"{tmp_path.name}/{count - 1}.png")).to_be_visible()
     page.locator(".rows").evaluate("box => box.scrollTo(0, box.scrollHeight / 2)")
-    expect(row(page, f"{tmp_path.name}/1000.png")).to_be_visible()
+    expect(row(page, f"{tmp_path.name}/{count // 2}.png")).to_be_visible()
     page.wait_for_timeout(1000)
     longest = page.evaluate("window.longest") / 1000
     heap = page.evaluate("performance.memory.usedJSHeapSize")
     record_property("longest task, seconds", longest)
     record_property("heap, bytes", heap)
-    print_figure(f"2000 files: longest task {longest:.3f} s, heap {heap / 2**20:.0f} MiB")
+    print_figure(f"{count} files: longest task {longest:.3f} s, heap {heap / 2**20:.0f} MiB")
     assert heap < HEAP_BYTES_MAX
 
 
