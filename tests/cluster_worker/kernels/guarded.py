@@ -5,7 +5,8 @@ computing with what happens to lie there.
 
 An array lies in a mapping of its own: a page that holds the array's size, a guard page, the pages
 of the array, and a guard page. The array touches the guard page at its end, or the one at its
-front.
+front. The mapping of an array that was freed serves a later one of as many pages: to make and
+protect a mapping takes longer than most kernels do.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ from functools import cache
 from mmap import PAGESIZE
 
 import numpy as np
-from numba import carray, cfunc, types
+from numba import carray, cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy._core import _multiarray_umath as numpy_c
@@ -26,6 +27,8 @@ from cluster_worker.kernels.loops import compiling  # noqa: F401
 
 # Index in the table of numpy's C interface (`__multiarray_api.h`).
 SET_HANDLER = 304
+# Mappings of up to so many pages are kept for later arrays.
+KEPT_PAGES_MAX = 64
 PROT_NONE, PROT_READ_WRITE = 0, 3
 MAP_PRIVATE_ANONYMOUS = 0x22
 
@@ -35,6 +38,7 @@ mmap = types.ExternalFunction(
 )
 munmap = types.ExternalFunction("munmap", types.int32(size_t, size_t))
 mprotect = types.ExternalFunction("mprotect", types.int32(size_t, size_t, types.int32))
+memset = types.ExternalFunction("memset", size_t(size_t, types.int32, size_t))
 memcpy = types.ExternalFunction("memcpy", size_t(size_t, size_t, size_t))
 
 
@@ -48,34 +52,63 @@ def at(_, address):
     return types.voidptr(address), generate
 
 
+# For each number of pages the address of a mapping that is free, or 0. The mapping holds the
+# address of the next one, after its array's size. Allocators are called by one thread at a time.
+FREE = np.zeros(KEPT_PAGES_MAX + 1, np.intp)
+# Arrays may be freed at the very end of the process, when modules have lost what they hold.
+ctypes.pythonapi.Py_IncRef(ctypes.py_object(FREE))
+
+
 @cache
 def functions_of(front):
     """Compile the four functions of an allocator; `front` chooses the guard page it touches."""
+    free_mappings = FREE.ctypes.data
+
+    @njit
+    def mapping(pages):
+        """Return the address of a mapping of that many pages between guard pages, or -1."""
+        if pages <= KEPT_PAGES_MAX:
+            firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+            base = firsts[pages]
+            if base:
+                firsts[pages] = carray(at(base), (2,), np.intp)[1]
+                return base
+        length = (pages + 3) * PAGESIZE
+        base = mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
+        if base != -1:
+            mprotect(base + PAGESIZE, PAGESIZE, PROT_NONE)
+            mprotect(base + length - PAGESIZE, PAGESIZE, PROT_NONE)
+        return base
 
     @cfunc(size_t(size_t, size_t))
     def malloc(_, size):
         pages = max((size + PAGESIZE - 1) // PAGESIZE, 1)
-        length = (pages + 3) * PAGESIZE
-        base = mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
+        base = mapping(pages)
         if base == -1:
             return 0
         carray(at(base), (1,), np.intp)[0] = size
-        start, end = base + 2 * PAGESIZE, base + length - PAGESIZE
-        mprotect(base + PAGESIZE, PAGESIZE, PROT_NONE)
-        mprotect(end, PAGESIZE, PROT_NONE)
+        start, end = base + 2 * PAGESIZE, base + (pages + 2) * PAGESIZE
         return start if front else end - size
 
     @cfunc(size_t(size_t, size_t, size_t))
     def calloc(context, count, size):
-        # New pages hold zeros.
-        return malloc(context, count * size)
+        address = malloc(context, count * size)
+        if address:
+            memset(address, 0, count * size)
+        return address
 
     @cfunc(types.void(size_t, size_t, size_t))
     def free(_, address, _size):
         if address:
             base = address // PAGESIZE * PAGESIZE - 2 * PAGESIZE
-            size = carray(at(base), (1,), np.intp)[0]
-            munmap(base, (max((size + PAGESIZE - 1) // PAGESIZE, 1) + 3) * PAGESIZE)
+            head = carray(at(base), (2,), np.intp)
+            pages = max((head[0] + PAGESIZE - 1) // PAGESIZE, 1)
+            if pages <= KEPT_PAGES_MAX:
+                firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+                head[1] = firsts[pages]
+                firsts[pages] = base
+            else:
+                munmap(base, (pages + 3) * PAGESIZE)
 
     @cfunc(size_t(size_t, size_t, size_t))
     def realloc(context, address, size):
