@@ -23,7 +23,8 @@ from tests.cluster_worker.operations.nuclei import nuclei
 SHARED = Path("/dev/shm")  # noqa: S108 - where engines keep pixels
 
 
-def dip(*words):
+def started(*words):
+    """Run the command in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "cluster_worker.cli", *map(str, words)],
         capture_output=True,
@@ -43,14 +44,14 @@ def photograph(tmp_path):
 @pytest.mark.slow
 def test_a_file_is_blurred_on_two_ranks(photograph, tmp_path):
     target = tmp_path / "out.png"
-    ran = dip("run", photograph, target, "gaussian", "sigma=2", "--ranks", 2)
+    ran = started("run", photograph, target, "gaussian", "sigma=2", "--ranks", 2)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert_blurred(np.asarray(Image.open(target)), data.astronaut())
     assert sorted(each.name for each in tmp_path.iterdir()) == ["in.png", "out.png"]
 
 
 @pytest.mark.slow
-def test_natively_a_file_gets_the_values_of_scikit_image(photograph, tmp_path):
+def test_natively_a_file_gets_the_values_of_scikit_image(dip, photograph, tmp_path):
     target = tmp_path / "out.tif"
     ran = dip("run", photograph, target, "gaussian", "sigma=2", "--depth", "native")
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -59,7 +60,7 @@ def test_natively_a_file_gets_the_values_of_scikit_image(photograph, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_plan_says_what_it_would_take_and_writes_nothing(photograph, tmp_path):
+def test_a_plan_says_what_it_would_take_and_writes_nothing(dip, photograph, tmp_path):
     target = tmp_path / "out.png"
     ran = dip("run", photograph, target, "gaussian", "+", "threshold_otsu", "--plan")
     first, second, memory, seconds = ran.stdout.splitlines()
@@ -71,7 +72,7 @@ def test_a_plan_says_what_it_would_take_and_writes_nothing(photograph, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
+def test_a_recipe_file_holds_the_steps_of_the_api(dip, photograph, tmp_path):
     recipe, target = tmp_path / "recipe.json", tmp_path / "out.tif"
     recipe.write_text(json.dumps([{"operation": "rgb2gray"}, {"operation": "threshold_otsu"}]))
     assert dip("run", photograph, target, "--recipe", recipe, "--ranks", 1).returncode == 0
@@ -79,7 +80,7 @@ def test_a_recipe_file_holds_the_steps_of_the_api(photograph, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_preset_gives_a_table_without_an_image(tmp_path):
+def test_a_preset_gives_a_table_without_an_image(dip, tmp_path):
     picture = nuclei(200)
     tifffile.imwrite(tmp_path / "in.tif", picture)
     table = tmp_path / "cells.csv"
@@ -143,15 +144,23 @@ def test_the_first_word_may_be_a_step_where_no_image_is_written():
     ],
 )
 def test_bad_input_is_exit_code_2_and_one_sentence(
-    photograph, tmp_path, monkeypatch, words, sentence
+    dip, photograph, tmp_path, monkeypatch, words, sentence
 ):
     (tmp_path / "notes.png").write_text("hello")
     (tmp_path / "folder.png").mkdir()
-    monkeypatch.setenv("PYTHONPATH", str(__file__).partition("/tests/")[0])
     monkeypatch.chdir(photograph.parent)
     ran = dip("run", *words)
     assert ran.returncode == 2
     assert ran.stderr.startswith(sentence)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_process_of_its_own_ends_with_the_same_code_and_sentence(tmp_path):
+    (tmp_path / "notes.png").write_text("hello")
+    ran = started("run", tmp_path / "notes.png", tmp_path / "o.png", "invert", "--ranks", 1)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("dip: notes.png: not an image this app reads")
     assert len(ran.stderr.splitlines()) == 1
 
 
@@ -178,7 +187,7 @@ def test_a_signal_to_end_leaves_no_file_and_no_memory(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_folder_is_run_past_a_damaged_file_and_only_once(tmp_path):
+def test_a_folder_is_run_past_a_damaged_file_and_only_once(dip, tmp_path):
     scans, target = tmp_path / "scans", tmp_path / "out"
     scans.mkdir()
     Image.fromarray(data.coins()).save(scans / "coins.png")
@@ -199,7 +208,7 @@ def test_a_folder_is_run_past_a_damaged_file_and_only_once(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_recipe_with_a_mask_a_table_and_another_image_runs_in_the_shell(tmp_path):
+def test_a_recipe_with_a_mask_a_table_and_another_image_runs_in_the_shell(dip, tmp_path):
     coins = data.coins()
     tifffile.imwrite(tmp_path / "coins.tif", coins)
     tifffile.imwrite(tmp_path / "dark.tif", coins // 9)
@@ -289,8 +298,7 @@ def test_files_among_the_steps_are_told_how_many_images_are_given(tmp_path):
         parse_steps([str(tmp_path), "invert"])
 
 
-@pytest.mark.slow
-def test_the_operations_are_listed_one_a_line_and_explained():
+def test_the_operations_are_listed_one_a_line_and_explained(dip):
     assert len(dip("operations").stdout.splitlines()) == len(OPERATIONS)
     assert "sigma=1.0  0.1 to 100 px" in dip("operations", "gaussian").stdout
     unknown = dip("operations", "nothing")

@@ -9,7 +9,7 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.cli import main, parse, run_file
+from cluster_worker.cli import parse, run_file
 from cluster_worker.engine.run_folder import FolderOptions, run_folder
 from cluster_worker.imagefiles.output import Output
 
@@ -19,8 +19,8 @@ PHOTO = data.astronaut()[:330, :290]
 
 
 @pytest.fixture(scope="module")
-def engine():
-    with Engine(1, warm=False) as found:
+def engine(warm_engine):
+    with Engine(1, beside=warm_engine) as found:
         yield found
 
 
@@ -149,14 +149,14 @@ def test_a_mask_of_a_fax_in_tiles_says_how_it_is_compressed(engine, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_shell_says_how_a_result_is_written(photo, tmp_path):
+def test_the_shell_says_how_a_result_is_written(dip, photo, tmp_path):
     target = tmp_path / "out.tif"
     words = f"run {photo} {target} flip --compression zstd --layout cog --ranks 1"
-    assert main(words.split()) == 0
+    assert dip(*words.split()).returncode == 0
     assert first_page(target)[:2] == ("ZSTD", True)
     target = tmp_path / "out.jpg"
     words = f"run {photo} {target} flip --bytes-max 12000 --subsampling 420 --progressive --ranks 1"
-    assert main(words.split()) == 0
+    assert dip(*words.split()).returncode == 0
     assert target.stat().st_size <= 12_000
     with Image.open(target) as file:
         assert file.info["progressive"]

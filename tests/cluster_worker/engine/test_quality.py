@@ -12,7 +12,7 @@ from PIL.JpegImagePlugin import get_sampling
 from skimage import data
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.cli import main, parse, run_file
+from cluster_worker.cli import parse, run_file
 from cluster_worker.engine.folders import JOURNAL
 from cluster_worker.engine.run_folder import FolderOptions, run_folder
 
@@ -169,12 +169,12 @@ def test_a_folder_of_an_older_version_goes_on_without_a_quality(engine, photogra
 
 
 @pytest.mark.slow
-def test_the_shell_chooses_a_quality(photograph, tmp_path):
+def test_the_shell_chooses_a_quality(dip, photograph, tmp_path):
     sizes = []
     for quality in (90, 20):
         target = tmp_path / f"{quality}.jpg"
-        words = ["run", photograph, target, "flip", "--quality", quality, "--ranks", 1]
-        assert main([str(each) for each in words]) == 0
+        words = "run", photograph, target, "flip", "--quality", quality, "--ranks", 1
+        assert dip(*words).returncode == 0
         sizes.append(target.stat().st_size)
     assert sizes[1] < sizes[0] / 2
     words = ["run", str(photograph), str(tmp_path / "out.png"), "flip", "--quality", "20"]

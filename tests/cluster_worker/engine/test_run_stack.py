@@ -9,7 +9,6 @@ import tifffile
 from skimage import data, filters
 
 from cluster_worker import Engine, Rejected
-from cluster_worker.cli import main
 from cluster_worker.engine.file_to_file import file_job
 from cluster_worker.errors import Cancelled
 from cluster_worker.imagefiles.decoder import Decoder
@@ -277,16 +276,16 @@ def test_progress_counts_planes(engine, tmp_path):
     assert seen == [(k, 6) for k in range(1, 7)]
 
 
-def test_dip_says_what_a_stack_is_and_runs_a_part_of_it(tmp_path, capsys):
+def test_dip_says_what_a_stack_is_and_runs_a_part_of_it(dip, tmp_path):
     source, target = tmp_path / "in.tif", tmp_path / "out.tif"
     write_ome(source)
-    assert main(["info", str(source), "--z", "2..3"]) == 0
-    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    said = dip("info", source, "--z", "2..3").stdout
+    lines = dict(line.split(maxsplit=1) for line in said.splitlines())
     assert (lines["axes"], lines["shape"]) == ("tzcyx", "2 × 2 × 2 × 70 × 90")
     assert lines["planes"] == "8: 2 along t (times), 2 along z (slices), 2 along c (channels)"
     assert lines["channels"] == "DAPI, GFP"
     steps = ["invert", "--z", "2", "--t", "1", "--channels", "2", "--ranks", "1"]
-    assert main(["run", str(source), str(target), *steps]) == 0
+    assert dip("run", source, target, *steps).returncode == 0
     np.testing.assert_array_equal(tifffile.imread(target), 65535 - STACK[0, 1, 1])
 
 

@@ -11,7 +11,6 @@ from PIL import Image
 from skimage import data
 
 from cluster_worker import Engine
-from cluster_worker.cli import main
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import as_stored
@@ -180,14 +179,15 @@ def test_an_engine_and_the_shell_read_what_is_there(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_shell_reads_what_is_there(tmp_path, capsys):
+def test_the_shell_reads_what_is_there(dip, tmp_path):
     whole, path = tmp_path / "whole.jpg", tmp_path / "cat.jpg"
     jpeg(whole)
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     words = f"run {path} {tmp_path / 'out.png'} flip --incomplete --ranks 1"
-    assert main(words.split()) == 0
-    assert "the file ends within its pixels: " in capsys.readouterr().err
+    ran = dip(*words.split())
+    assert ran.returncode == 0
+    assert "the file ends within its pixels: " in ran.stderr
 
 
 @pytest.mark.parametrize(

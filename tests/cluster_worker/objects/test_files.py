@@ -26,17 +26,12 @@ CELLS = [
 
 
 @pytest.fixture(scope="module")
-def engine(s3):
-    with Engine(ranks=1, warm=False) as engine:
+def engine(s3, warm_engine):
+    with Engine(ranks=1, beside=warm_engine) as engine:
         yield engine
 
 
-@pytest.fixture(autouse=True)
-def own_signals():
-    """Undo what the shell command sets for a process of its own."""
-    before = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, before)
+pytestmark = pytest.mark.usefixtures("own_signals")
 
 
 @pytest.fixture
@@ -76,11 +71,11 @@ def test_a_result_is_sent_with_all_that_lies_beside_it(
 
 
 @pytest.mark.slow
-def test_the_shell_sends_a_result_in_the_format_of_its_ending(s3, scratch, source):
+def test_the_shell_sends_a_result_in_the_format_of_its_ending(dip, s3, scratch, source):
     words = ["run", str(source), f"{s3}/shell.png", "threshold_otsu", "--ranks", "1"]
-    assert main([*words, "--plan"]) == 0
+    assert dip(*words, "--plan").returncode == 0
     assert not open_store(s3).keys("shell.png")
-    assert main(words) == 0
+    assert dip(*words).returncode == 0
     (scratch / "shell.png").write_bytes(read_object(f"{s3}/shell.png"))
     with Image.open(scratch / "shell.png") as found:
         assert (found.format, found.size) == ("PNG", (400, 300))
@@ -106,10 +101,10 @@ def test_another_image_comes_from_a_store(
 
 
 @pytest.mark.slow
-def test_the_shell_takes_another_image_from_a_store(s3, scratch, source, tmp_path):
+def test_the_shell_takes_another_image_from_a_store(dip, s3, scratch, source, tmp_path):
     open_store(s3).write_file("flat.tif", source)
     words = ["run", str(source), str(tmp_path / "out.tif"), "subtract", "other=input:flat"]
-    assert main([*words, "--input", f"flat={s3}/flat.tif", "--ranks", "1"]) == 0
+    assert dip(*words, "--input", f"flat={s3}/flat.tif", "--ranks", "1").returncode == 0
     assert not tifffile.imread(tmp_path / "out.tif").any()
 
 
