@@ -211,6 +211,15 @@ wait_for_aside() {
     aside=()
 }
 
+# Wait for the packages of Node, which are the first of those made aside, then build the site.
+site_aside() {
+    if [ "$needs_node" ]; then
+        wait "${aside[0]}" || exit 1
+        aside=("${aside[@]:1}")
+    fi
+    start_aside site
+}
+
 # End with the command that needs root, if there is one.
 ask_for_root() {
     [ -f .run/needs-root ] || return 0
@@ -241,7 +250,8 @@ else
 fi
 python_environment
 contract
+# Some kernels are compiled on one core only; the site is built on the other one meanwhile.
+if [ "$needs_site" ]; then site_aside; fi
 case $what in test | bench | kernels) kernels ;; esac
 wait_for_aside
-if [ "$needs_site" ]; then site; fi
 ask_for_root
