@@ -63,11 +63,11 @@ else ifdef ROOM
 	$(PYTHON) -m pytest -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
 else
 	@$(SETUP) test
-	npm --prefix frontend run check
 	@echo "the rooms that only compute are tested meanwhile, into .run/computing.log"
 	@export ROOM_BUDGETS=1; \
 	nice -n 19 $(PYTEST) 2 -m "not long" $(COMPUTING) >.run/computing.log 2>&1 & \
 	trap "kill $$!" INT TERM; \
+	npm --prefix frontend run check || { kill $$!; exit 1; }; \
 	$(PYTEST) 2 -m "not long" $(COMPUTING:%=--ignore=%); served=$$?; \
 	wait $$!; computed=$$?; \
 	cat .run/computing.log; \
