@@ -54,7 +54,9 @@ def at(_, address):
 
 # For each number of pages the address of a mapping that is free, or 0. The mapping holds the
 # address of the next one, after its array's size. Allocators are called by one thread at a time.
+# The first number is that of the pages up to which mappings are kept.
 FREE = np.zeros(KEPT_PAGES_MAX + 1, np.intp)
+FREE[0] = KEPT_PAGES_MAX
 # Arrays may be freed at the very end of the process, when modules have lost what they hold.
 ctypes.pythonapi.Py_IncRef(ctypes.py_object(FREE))
 
@@ -67,8 +69,8 @@ def functions_of(front):
     @njit
     def mapping(pages):
         """Return the address of a mapping of that many pages between guard pages, or -1."""
-        if pages <= KEPT_PAGES_MAX:
-            firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+        firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+        if pages <= firsts[0]:
             base = firsts[pages]
             if base:
                 firsts[pages] = carray(at(base), (2,), np.intp)[1]
@@ -103,8 +105,8 @@ def functions_of(front):
             base = address // PAGESIZE * PAGESIZE - 2 * PAGESIZE
             head = carray(at(base), (2,), np.intp)
             pages = max((head[0] + PAGESIZE - 1) // PAGESIZE, 1)
-            if pages <= KEPT_PAGES_MAX:
-                firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+            firsts = carray(at(free_mappings), (KEPT_PAGES_MAX + 1,), np.intp)
+            if pages <= firsts[0]:
                 head[1] = firsts[pages]
                 firsts[pages] = base
             else:
@@ -161,6 +163,11 @@ def guarded(front: bool) -> Iterator[None]:
         yield
     finally:
         set_handler(former)
+
+
+def keep_no_mappings():
+    """Unmap arrays when they are freed, in this process: a later access ends it with a signal."""
+    FREE[0] = 0
 
 
 # Arrays may outlive their context, and are freed by its functions.
