@@ -106,13 +106,6 @@ WAIVERS = (
     ),
     Waiver(
         "Workers",
-        "AwsSolutions-IAM5",
-        "objects below one prefix of our own bucket",
-        (SCRATCH,),
-        only="hosts",
-    ),
-    Waiver(
-        "Workers",
         "AwsSolutions-AS3",
         "nodes come and go with every batch, which is no news; the dashboard shows them, and "
         "alarms tell when none comes",
@@ -144,6 +137,12 @@ WAIVERS = (
             ("what AWS knows no resource for: listed with reasons in infra/grants.py", EVERYTHING),
             ("objects below one prefix of our own bucket", (UPLOADS, RESULTS)),
         )
+    ),
+    Waiver(
+        "Workers",
+        "AwsSolutions-IAM5",
+        "objects below one prefix of our own bucket",
+        (SCRATCH,),
     ),
     *(
         Waiver(

@@ -80,7 +80,7 @@ class Workers(Construct):
         self.log = log_group(self, "Log", settings)
         role = self._role(broker, table, buckets, name)
         if settings.hosts_max > 1:
-            environment = {**environment, **self._share_images(role, buckets, settings)}
+            environment = {**environment, **self._share_images(role, settings)}
         self.group = autoscaling.AutoScalingGroup(
             self,
             "Group",
@@ -119,9 +119,7 @@ class Workers(Construct):
         self.log.grant_write(role)
         return role
 
-    def _share_images(
-        self, role: iam.Role, buckets: Buckets, settings: StackSettings
-    ) -> dict[str, str]:
+    def _share_images(self, role: iam.Role, settings: StackSettings) -> dict[str, str]:
         """Let workers work on one image together; return the settings by which they do."""
         secret = secrets.Secret(
             self,
@@ -132,22 +130,6 @@ class Workers(Construct):
             ),
         )
         allow(role, secret.secret_arn, "secretsmanager:GetSecretValue")
-        bucket, prefix = buckets.uploads.bucket_arn, resources.SCRATCH_PREFIX
-        allow(
-            role,
-            f"{bucket}/{prefix}/*",
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "s3:AbortMultipartUpload",
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["s3:ListBucket"],
-                resources=[bucket],
-                conditions={"StringLike": {"s3:prefix": f"{prefix}/*"}},
-            )
-        )
         return {"HOSTS_MAX": str(settings.hosts_max), "HOSTS_SECRET": secret.secret_name}
 
     def _instances_policy(
@@ -311,9 +293,32 @@ def worker_role(scope: Construct, table: JobTable, buckets: Buckets) -> iam.Role
         "dynamodb:Query",
     )
     allow(role, f"{buckets.uploads.bucket_arn}/uploads/*", "s3:GetObject")
-    results = f"{buckets.results.bucket_arn}/files/*"
-    allow(role, results, "s3:PutObject", "s3:AbortMultipartUpload")
+    # Pictures are made of results that never lay on the node as a whole.
+    results = buckets.results.bucket_arn
+    allow(role, f"{results}/files/*", "s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
+    allow(role, results, "s3:ListBucketMultipartUploads")
+    allow_scratch(role, buckets.uploads.bucket_arn)
     return role
+
+
+def allow_scratch(role: iam.Role, bucket: str) -> None:
+    """Allow ranks to leave objects for each other, and to delete them."""
+    prefix = resources.SCRATCH_PREFIX
+    allow(
+        role,
+        f"{bucket}/{prefix}/*",
+        "s3:GetObject",
+        "s3:PutObject",
+        "s3:DeleteObject",
+        "s3:AbortMultipartUpload",
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[bucket],
+            conditions={"StringLike": {"s3:prefix": f"{prefix}/*"}},
+        )
+    )
 
 
 def allow_set_up(

@@ -26,6 +26,7 @@ from cluster_worker.engine.wire import Done, Progress
 from cluster_worker.engine.world import World
 from cluster_worker.errors import Broken, Cancelled, RankDied, Rejected
 from cluster_worker.imagefiles.streams import Spool
+from cluster_worker.objects.spools import ObjectSpool
 from cluster_worker.plan.checkpoints import finished
 
 # Attempts to start a world before the jobs that wait for it fail.
@@ -387,10 +388,7 @@ class Dispatcher:
             if job.not_begun > NOT_BEGUN_MAX:
                 settle(job, reason)
             elif len(job.losses) < LOSSES_MAX:
-                done = finished(job.plan, job.task.begin).results
-                for i, each in enumerate((job.task.result, *job.task.kept)):
-                    if isinstance(each, Spool) and i not in done:
-                        each.clear()
+                begin_results_anew(job)
                 self.waiting[job.task.wide].appendleft(job)
             else:
                 settle(job, outcome(job.losses))
@@ -453,3 +451,15 @@ def settle(job: EngineJob, error: Exception | None) -> None:
         job.done.set_result(None)
     else:
         job.done.set_exception(error)
+
+
+def begin_results_anew(job: EngineJob) -> None:
+    """Drop the tiles of results that a lost world has not finished."""
+    done = finished(job.plan, job.task.begin).results
+    results = [job.task.result, *job.task.kept]
+    for i, each in enumerate(results):
+        if isinstance(each, Spool) and i not in done:
+            each.clear()
+        elif isinstance(each, ObjectSpool) and i not in done:
+            results[i] = each.anew()
+    job.task = job.task._replace(result=results[0], kept=tuple(results[1:]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cluster_worker.engine.file_results import FileResult
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.imagefiles.codecs.header import Header, palette_has_alpha
 from cluster_worker.imagefiles.codecs.items import TITLES
@@ -19,6 +20,9 @@ from cluster_worker.plan.recipe import RecipePlan
 
 # An image is streamed if its pixels (source, result, and between passes) take more bytes than this.
 MEMORY_BYTES_MAX = 256 << 20
+# What a streamed image leaves lies in a store, if its pixels take more bytes than this. A few such
+# images fit the disk of a small node (30 GB) at the same time, and a disk costs no requests.
+STORE_BYTES_MIN = 2 << 30
 # Share of MEMORY_BYTES_MAX up to which a result of a streamed image is kept in memory. A small
 # result must not be cut into the tiles of a file: one tile of 256 × 256 pixels of a thumbnail would
 # be made from a sixteenth of a gigapixel.
@@ -38,10 +42,9 @@ def should_stream(
     for each, name in zip(planned.results, formats, strict=True):
         if FORMATS[name].encode_tiles is None and not is_small(each):
             return False
-    total = image_bytes(planned.shape, planned.dtype) + sum(planned.slots())
-    total += sum(image_bytes(each.shape, each.dtype) for _, each in planned.inputs)
-    total += sum(map(result_bytes, planned.results))
-    return total > MEMORY_BYTES_MAX and not any(each.whole for each in planned.passes)
+    return total_bytes(planned) > MEMORY_BYTES_MAX and not any(
+        each.whole for each in planned.passes
+    )
 
 
 def fits_on_disk(header: Header) -> bool:
@@ -53,6 +56,26 @@ def fits_on_disk(header: Header) -> bool:
 def is_small(planned: Plan) -> bool:
     """Return whether a result of a streamed image stays in memory until it is written."""
     return result_bytes(planned) <= MEMORY_BYTES_MAX * RESULT_SHARE
+
+
+def is_worth_store(header: Header, planned: Plan | RecipePlan) -> bool:
+    """Return whether what a streamed image leaves lies in a store, if there is one."""
+    return header.block is not None and total_bytes(planned) > STORE_BYTES_MIN
+
+
+def is_joined(result: FileResult) -> bool:
+    """Return whether a result can be joined in a store from the tiles that ranks leave there.
+
+    The smaller copies of a pyramid are made from all tiles on this host.
+    """
+    return result.format == "tiff" and result.header.output.layout in ("", "tiles")
+
+
+def total_bytes(planned: Plan | RecipePlan) -> int:
+    """Return the bytes of all pixels of a plan: sources, results and what lies between passes."""
+    total = image_bytes(planned.shape, planned.dtype) + sum(planned.slots())
+    total += sum(image_bytes(each.shape, each.dtype) for _, each in planned.inputs)
+    return total + sum(map(result_bytes, planned.results))
 
 
 def image_bytes(shape: tuple[int, ...], dtype: str) -> int:
@@ -108,8 +131,8 @@ def fills(steps: str) -> bool:
     return any(each.get("mode") == "constant" for each in json.loads(steps))
 
 
-def check_room(planned: Plan | RecipePlan, scratch: int, scratch_dir: Path, name: str) -> None:
-    """Check that the disk has room for `scratch` bytes of a job's scratch files, and its results.
+def check_room(results: Sequence[Plan], scratch: int, scratch_dir: Path, name: str) -> None:
+    """Check that the disk has room for `scratch` bytes of a job's scratch files, and for results.
 
     Raises
     ------
@@ -119,7 +142,7 @@ def check_room(planned: Plan | RecipePlan, scratch: int, scratch_dir: Path, name
         With the numbers, if other files leave too little of it.
     """
     # For a moment the disk holds the result twice: as tiles, and as a file.
-    need = scratch + 2 * sum(map(result_bytes, planned.results))
+    need = scratch + 2 * sum(map(result_bytes, results))
     usage = shutil.disk_usage(scratch_dir)
     if need > usage.free:
         family = Rejected if need > usage.total else Broken

@@ -36,13 +36,17 @@ class FileResult:
     notes : tuple of str
         One sentence for each property of the source that it could not keep.
     spool : Spool or None
-        Where its tiles lie until the file is assembled; None if it is in memory.
+        Where its tiles lie until the file is assembled; None if they do not lie on this host's
+        disk.
+    stored : bool
+        Whether its tiles lie in a store.
     """
 
     format: str
     header: Header
     notes: tuple[str, ...]
     spool: Spool | None = None
+    stored: bool = False
 
 
 def check_output(output: Output, format: str) -> None:

@@ -27,6 +27,7 @@ from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.stacks import stack_refusal
 from cluster_worker.objects.files import beside_target, fetched, identity, sent
 from cluster_worker.objects.images import ObjectFile
+from cluster_worker.objects.places import StorePlace
 from cluster_worker.objects.store import is_address, split
 from cluster_worker.pixels.shared_memory import Look, Wait, no_look
 from cluster_worker.pixels.stack import ALL, Choice
@@ -106,6 +107,7 @@ def file_job(
     options: RunOptions = PLAIN,
     remote: ObjectFile | None = None,
     look: Look = no_look,
+    store: StorePlace | None = None,
 ) -> AnyFile:
     """Make the job of a file of one plane or of several.
 
@@ -119,6 +121,8 @@ def file_job(
         Which planes, and how they are processed; its inputs lie on this host.
     look : callable
         Asked while the job waits for shared memory, as that of a `Wait`.
+    store : StorePlace, optional
+        As for `FileJob`; only files of one plane use it.
 
     Raises
     ------
@@ -157,13 +161,13 @@ def file_job(
         check_together(header, number)
         return header
 
-    def make_job(number: int, wait: Wait) -> FileJob:
+    def make_job(number: int, wait: Wait, store: StorePlace | None = None) -> FileJob:
         header = read_header(number)
-        return FileJob(engine, decoder, path, header, *given, among, wait)
+        return FileJob(engine, decoder, path, header, *given, among, wait, store)
 
     wait = Wait(look=look)
     if planes.stack is None:
-        return make_job(0, wait)
+        return make_job(0, wait, store)
     check_planes(options.output, planes.stack, whole.name)
     if format != "same" and FORMATS[format].open_stack is None:
         raise stack_refusal(whole.name, planes.stack, format)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cluster_worker.engine.held import Held
 from cluster_worker.engine.tables import Table, read_columns
 from cluster_worker.engine.wire import Task
+from cluster_worker.objects.access import AnySink
 from cluster_worker.pixels.shared_memory import Pixels, Segment, Segments
 from cluster_worker.plan.cost import estimate
 from cluster_worker.plan.passes import Plan
@@ -89,6 +90,11 @@ class EngineJob:
         Shared memory that its tables take once it is done.
     hosts : dict of str to list of int
         The ranks of each host that works on it, by "name:port"; empty if this host alone does.
+    stored : str
+        What the keys begin with of what its passes and results leave in an object store, which is
+        deleted by whoever has made the job; empty if they leave nothing there.
+    written : tuple of AnySink
+        Where its results lie, if that is not where the task says.
     tables_lock, tables_removed : Lock, bool
         They may be removed on one thread while they are counted on another.
     """
@@ -114,6 +120,8 @@ class EngineJob:
     spent: Spent = NOTHING
     table_bytes: int = 0
     hosts: dict[str, list[int]] = field(default_factory=dict)
+    stored: str = ""
+    written: tuple[AnySink, ...] = ()
     tables_lock: threading.Lock = field(default_factory=threading.Lock)
     tables_removed: bool = False
 

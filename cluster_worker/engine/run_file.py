@@ -12,13 +12,21 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from cluster_worker.engine.file_plans import as_read, check_room, is_small, should_stream
+from cluster_worker.engine.file_plans import (
+    as_read,
+    check_room,
+    is_joined,
+    is_small,
+    is_worth_store,
+    should_stream,
+)
 from cluster_worker.engine.file_results import FileResult, beside, file_result
 from cluster_worker.engine.folders import ending_of
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.steps import checked_steps
 from cluster_worker.imagefiles.carry import Metadata
 from cluster_worker.imagefiles.codecs.header import TILE, Header
+from cluster_worker.imagefiles.codecs.tiff_head import complete_head
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_messages import without_burden
 from cluster_worker.imagefiles.decoder_pool import WarmDecoders
@@ -27,7 +35,10 @@ from cluster_worker.imagefiles.output import USUAL, Output
 from cluster_worker.imagefiles.planes import read_input_header
 from cluster_worker.imagefiles.streams import FileImage, RawFile, Spool, reserve
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface, is_by_windows
+from cluster_worker.objects.chunks import CHUNK, Chunks
 from cluster_worker.objects.images import ObjectFile
+from cluster_worker.objects.places import StorePlace
+from cluster_worker.objects.spools import COPIED_BYTES_MIN, ObjectSpool, StoredTiles
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import PATIENT, Pixels, Segment, Segments, Wait
 from cluster_worker.pixels.stack import Stack
@@ -117,6 +128,8 @@ class FileJob:
         The planes of the file, if `header` is of one of several.
     wait : Wait
         How to wait for shared memory that others use.
+    store : StorePlace, optional
+        Where passes and results of a large job lie instead of on this host's disk.
 
     Attributes
     ----------
@@ -164,8 +177,10 @@ class FileJob:
         remote: ObjectFile | None = None,
         among: Stack | None = None,
         wait: Wait = PATIENT,
+        store: StorePlace | None = None,
     ) -> None:
-        self.decoder, self.wait = decoder, wait
+        self.decoder, self.wait, self.store = decoder, wait, store
+        self.tiles_found: dict[int, StoredTiles] = {}
         self.path, self.remote = path, remote
         if header.stack is not None:
             raise ValueError(f"{header.name}: has {header.stack.planes} planes, and one is taken")
@@ -208,19 +223,31 @@ class FileJob:
             request = request._replace(grid=TILE)
             engine.check_memory(request)
         planned = plan_any(request)
-        # Of several hosts, what passes leave lies in the store.
-        slots = planned.slots() if engine.chunk == 1 else []
         by_windows = self.header.block is not None
+        store = self.store if is_worth_store(self.header, planned) else None
+        if store and engine.chunk == 1:
+            request = request._replace(chunk=CHUNK)
+            engine.check_memory(request)
+            planned = plan_any(request)
+        # Of several hosts, what passes leave lies in the store.
+        slots = planned.slots() if engine.chunk == 1 and store is None else []
         scratch_bytes = sum(slots) + (0 if by_windows else self.header.pixels_bytes)
-        check_room(planned, scratch_bytes, scratch_dir, self.header.name)
+        together = zip(planned.results, self.results, strict=True)
+        on_disk = [each for each, result in together if not (store and is_joined(result))]
+        check_room(on_disk, scratch_bytes, scratch_dir, self.header.name)
         folder = Path(tempfile.mkdtemp(prefix=".dip-", dir=scratch_dir))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         for slot, size in enumerate(slots):
             reserve(folder / f"scratch-{slot}", size)
-        scratch = tuple(
+        scratch: tuple[AnySurface, ...] = tuple(
             RawFile(str(folder / f"scratch-{each.slot}"), each.shape, each.dtype)
             for each in (planned.buffers if slots else ())
         )
+        if store:
+            scratch = tuple(
+                Chunks(store.address, store.key(f"pass-{i}"), each.shape, each.dtype)
+                for i, each in enumerate(planned.buffers)
+            )
         # Without the colour profile, which only the target needs: a message of megabytes to a rank
         # that is stopped would make the engine wait.
         light = without_burden(self.header)
@@ -233,14 +260,22 @@ class FileJob:
             source = self.remote.image(light)
         else:
             source = FileImage(str(self.path), light)
-        inputs, (result, *kept), segments = self.surfaces(engine, planned, folder)
-        return engine.make_job(
+        inputs, (result, *kept), segments = self.surfaces(engine, planned, folder, store)
+        job = engine.make_job(
             request, source, scratch, result, segments, inputs=inputs, kept=kept, folder=folder
         )
+        if store:
+            job.stored = store.prefix
+            stack.callback(store.clear, job.done)
+        return job
 
     def surfaces(
-        self, engine: JobFactory, planned: Plan | RecipePlan, folder: Path
-    ) -> tuple[list[Pixels | FileImage], list[Pixels | Spool], list[Segment]]:
+        self,
+        engine: JobFactory,
+        planned: Plan | RecipePlan,
+        folder: Path,
+        store: StorePlace | None,
+    ) -> tuple[list[Pixels | FileImage], list[AnySink], list[Segment]]:
         """Return where the inputs and the results of a streamed job lie.
 
         Results that are small, and inputs that cannot be read by windows, are in memory.
@@ -262,18 +297,24 @@ class FileJob:
         inputs: list[Pixels | FileImage] = [
             next(pixels) if each.header.block is None else each for each in self.inputs.values()
         ]
-        results: list[Pixels | Spool] = []
+        results: list[AnySink] = []
         for number, (each, fits) in enumerate(zip(planned.results, small, strict=True)):
-            results.append(next(pixels) if fits else self.make_spool(number, each, folder))
+            results.append(next(pixels) if fits else self.make_spool(number, each, folder, store))
         return inputs, results, list(segments)
 
-    def make_spool(self, number: int, planned: Plan, folder: Path) -> Spool:
-        """Make the folder for the tiles of a result."""
-        own = folder / f"result-{number}"
-        own.mkdir()
-        result = self.results[number]
+    def make_spool(
+        self, number: int, planned: Plan, folder: Path, store: StorePlace | None
+    ) -> Spool | ObjectSpool:
+        """Make the place for the tiles of a result."""
+        result, name = self.results[number], f"result-{number}"
         given = planned.result_shape, planned.result_dtype, result.format
-        spool = Spool(str(own), *given, self.header.name, result.header.compression)
+        coded = self.header.name, result.header.compression
+        if store and is_joined(result):
+            self.results[number] = replace(result, stored=True)
+            return ObjectSpool(store.address, store.key(name), *given, *coded)
+        own = folder / name
+        own.mkdir()
+        spool = Spool(str(own), *given, *coded)
         self.results[number] = replace(result, spool=spool)
         return spool
 
@@ -323,7 +364,7 @@ class FileJob:
             self.notes = self.decoder.read_pixels(self.path, self.header, pixels) + self.notes
 
     def write(self, path: Path, number: int = 0) -> tuple[str, ...]:
-        """Write a result; the last image is number 0.
+        """Write a result, or the head of one that is `stored`; the last image is number 0.
 
         Returns
         -------
@@ -339,12 +380,40 @@ class FileJob:
         """
         result = self.results[number]
         notes = (self.notes if number == 0 else ()) + result.notes
+        if result.stored:
+            return notes + self.write_head(path, number)
         if result.spool is None:
             pixels = self.job.kept_pixels(number)
             return notes + self.decoder.write(path, pixels, result.format, result.header)
         spool = result.spool
         given = spool.pieces(), spool.shape, spool.dtype, result.format, result.header
         return notes + self.decoder.assemble(path, *given)
+
+    def tiles(self, number: int) -> StoredTiles:
+        """Return where the tiles of a result lie in the store; raises Broken if one is missing."""
+        if number not in self.tiles_found:
+            task = self.job.task
+            spool = (self.job.written or (task.result, *task.kept))[number]
+            assert isinstance(spool, ObjectSpool)  # noqa: S101 - else the result is not `stored`
+            self.tiles_found[number] = spool.tiles()
+        return self.tiles_found[number]
+
+    def write_head(self, path: Path, number: int) -> tuple[str, ...]:
+        """Write the head of a result's file, which its tiles follow; return and raise as `write`.
+
+        It is large enough for a part of an object that others follow.
+        """
+        result, tiles = self.results[number], self.tiles(number)
+        none = path.with_name(f"{path.name}.none")
+        none.touch()
+        try:
+            pieces = [(none, 0, 0)] * len(tiles.counts)
+            shape, dtype = result.header.shape, result.header.dtype
+            said = self.decoder.assemble(path, pieces, shape, dtype, result.format, result.header)
+        finally:
+            none.unlink()
+        complete_head(path, tiles.offsets, tiles.counts, COPIED_BYTES_MIN)
+        return said
 
     def paths_beside(self, target: Path) -> tuple[dict[str, Path], dict[str, Path]]:
         """Return where kept images and tables are written beside the last image, by their names."""

@@ -90,6 +90,8 @@ class StackFile:
 
     reads_file = True
     has_pixels = True
+    # Planes are read from a copy of the file.
+    remote = None
 
     def __init__(
         self,

@@ -205,6 +205,9 @@ class RawFileSurface(contextlib.AbstractContextManager["RawFileSurface"]):
         """Return the memory of blocks that were read to the system."""
         trim_heap()
 
+    def flush(self) -> None:
+        """Do nothing: every block was written."""
+
     def view(self, span: Span) -> None:
         """Return None: the pixels are not in memory."""
 
@@ -289,8 +292,12 @@ class SpoolSink(contextlib.AbstractContextManager["SpoolSink"]):
         for i, (offset, count) in enumerate(encoded):
             self.index.append(((top + i // columns) * across + left + i % columns, offset, count))
 
+    def flush(self) -> None:
+        """Write the index: what it names is there."""
+        index = np.array(self.index, np.int64).reshape(-1, INDEX_COLUMNS)
+        np.save(self.spool.index_of(self.files.owner), index)
+
     def __exit__(self, exc_type: object, *_: object) -> None:
         """Write the index, unless an error ended the context."""
         if exc_type is None:
-            index = np.array(self.index, np.int64).reshape(-1, INDEX_COLUMNS)
-            np.save(self.spool.index_of(self.files.owner), index)
+            self.flush()

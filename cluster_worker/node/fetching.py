@@ -1,5 +1,7 @@
 """The download of a job's upload; a small one begins before the job is claimed.
 
+A large TIFF is not downloaded: what is needed of it is read by ranges of bytes.
+
 Claiming a job and downloading a small file take about the same time, and neither needs the other.
 If another worker wins the claim, only a small download was wasted.
 """
@@ -7,16 +9,24 @@ If another worker wins the claim, only a small download was wasted.
 import io
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from cluster_worker.node.storage import Storage
+from cluster_worker.objects.images import ObjectFile
+from cluster_worker.objects.store import changed
 from cluster_worker.timings import Spent, Timings
+from config.contract import resources
 from config.contract.job import Batch, Job
 from config.contract.references import INPUT
 from config.contract.settings import MIB
 
+TIFF = "image/tiff"
 # Largest upload that is downloaded early: a small photograph, which takes milliseconds.
 EARLY_BYTES_MAX = MIB
+# A TIFF from this size on is opened by ranges, which is some requests more than one. If its pixels
+# take much memory, the ranks read it so, and it never lies on this host as a whole.
+RANGES_BYTES_MIN = 4 * MIB
 # Early downloads at a time. If all threads are busy, the download runs after the claim instead.
 EARLY_MAX = 16
 
@@ -32,11 +42,17 @@ class Fetch:
         Holds the uploads.
     path : Path
         The file to write.
+
+    Attributes
+    ----------
+    remote : ObjectFile or None
+        The upload, if it is read by ranges; `path` is then its copy.
     """
 
     def __init__(self, storage: Storage, path: Path) -> None:
         self.storage = storage
         self.path = path
+        self.remote: ObjectFile | None = None
         self.early: Future[tuple[bytes, float]] | None = None
 
     def begin(self, row: Job) -> None:
@@ -51,8 +67,10 @@ class Fetch:
         self.storage.fetch(row, content)
         return content.getvalue(), time.thread_time() - began
 
-    def finish(self, row: Job, timings: Timings) -> None:
+    def finish(self, row: Job, timings: Timings, stack: ExitStack) -> None:
         """Write the upload of a claimed job to the path; download it unless that is done already.
+
+        A large TIFF is only opened, until the stack is closed.
 
         Raises
         ------
@@ -60,7 +78,12 @@ class Fetch:
             As `Storage.download`.
         """
         with timings.timed("s3"):
-            if not self.write_early(timings):
+            if row.bytes >= RANGES_BYTES_MIN and row.type == TIFF:
+                address = upload_address(self.storage.uploads, row)
+                remote = ObjectFile(address, self.path.parent, row.etag)
+                self.remote = stack.enter_context(remote)
+                self.path = remote.copy.path
+            elif not self.write_early(timings):
                 self.storage.download(row, self.path)
 
     def write_early(self, timings: Timings) -> bool:
@@ -87,6 +110,22 @@ class Fetch:
         if self.early is not None:
             self.early.cancel()
             self.early = None
+
+
+def upload_address(bucket: str, row: Job) -> str:
+    """Return the address of a job's upload. It has the batch id, which no sentence may tell."""
+    return f"s3://{bucket}/{resources.upload_key(row.batch, row.job)}"
+
+
+def plainly(text: str, bucket: str, row: Job) -> str:
+    """Return a sentence about the upload's address as one about the file that the visitor sent."""
+    address = upload_address(bucket, row)
+    for found, said in (
+        (changed(address), "the file changed after it was accepted; upload it again"),
+        (f"{address}: no such object", "the upload is gone; upload it again"),
+    ):
+        text = text.replace(found, f"{row.name}: {said}")
+    return text.replace(address, row.name)
 
 
 def fetch_inputs(storage: Storage, batch: Batch, folder: Path, timings: Timings) -> dict[str, Path]:

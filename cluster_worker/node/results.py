@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
+from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackFile, StackRun
 from cluster_worker.engine.steps import operation_catalogue
 from cluster_worker.engine.tables import units_of
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.formats import FORMATS
+from cluster_worker.objects.spools import StoredTiles
 from config.contract import recipe, resources
 from config.contract.job import Job
 from config.contract.results import Result, ResultStep, result_steps
@@ -40,6 +41,8 @@ class ResultWriter:
         The last image, once it is written.
     notes : tuple of str
         What the user should know of the images that are written, one sentence each.
+    tiles : dict of Path to StoredTiles
+        Of files that hold only the head of a result: what follows it lies in a store.
     """
 
     def __init__(self, file: AnyFile, row: Job, folder: Path) -> None:
@@ -51,6 +54,7 @@ class ResultWriter:
         self.results: list[Result] = []
         self.main: Result
         self.notes: tuple[str, ...] = ()
+        self.tiles: dict[Path, StoredTiles] = {}
 
     @property
     def main_path(self) -> Path:
@@ -101,6 +105,9 @@ class ResultWriter:
             key, name = self.names(step, form.extension)
             self.notes += tuple(f"{step.name}: {each}" for each in notes)
         size = path.stat().st_size
+        if self.file.results[number].stored and not isinstance(self.file, StackFile):
+            self.tiles[path] = tiles = self.file.tiles(number)
+            size += tiles.nbytes
         given = step.id, step.operation, step.kind
         kind = self.file.job.plan.results[number].result_kind
         return Result(*given, key, name, form.media_type, size, image_kind=kind)

@@ -20,10 +20,11 @@ from cluster_worker.imagefiles.output import Output
 from cluster_worker.log import event
 from cluster_worker.node.charges import Charges, input_pixels, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
-from cluster_worker.node.fetching import Fetch, fetch_inputs
+from cluster_worker.node.fetching import Fetch, fetch_inputs, plainly
 from cluster_worker.node.heartbeat import Heartbeat
 from cluster_worker.node.hosts import HostGroup, Placed
 from cluster_worker.node.results import ResultWriter, check_tables
+from cluster_worker.node.scratch import scratch_of
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
 from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
@@ -232,7 +233,7 @@ class Runner:
         try:
             self.carry_out(row, batch, upload, timings)
         except Rejected as error:
-            self.table.fail(row, sentence(row, error), "rejected", milliseconds())
+            self.table.fail(row, self.sentence(row, error), "rejected", milliseconds())
         except TooLong:
             # The image is charged when it is done.
             timings.pixels = 0
@@ -246,7 +247,7 @@ class Runner:
         except (Broken, OSError) as error:
             # OSError: this node has no room for a file, or cannot start a process to decode it.
             self.table.hand_back(row, milliseconds())
-            raise classify_error(error) from error
+            raise Broken(self.sentence(row, classify_error(error))) from error
         return Verdict.DONE
 
     def move_to_bulk(self, row: Job) -> None:
@@ -264,7 +265,7 @@ class Runner:
         if counted.faults < self.settings.fault_limit:
             self.table.hand_back(counted, milliseconds())
             return Verdict.FAULT
-        self.table.fail(counted, sentence(row, error), "broken", milliseconds())
+        self.table.fail(counted, self.sentence(row, error), "broken", milliseconds())
         return Verdict.DEAD
 
     def carry_out(self, row: Job, batch: Batch, upload: Fetch, timings: Timings) -> None:
@@ -279,9 +280,9 @@ class Runner:
         """
         with ExitStack() as stack:
             decoder = stack.enter_context(self.decoders.checkout())
-            source = upload.path
             with Heartbeat(self.table, row, self.settings.progress_seconds) as beat:
-                upload.finish(row, timings)
+                upload.finish(row, timings, stack)
+                source = upload.path
                 inputs = fetch_inputs(self.storage, batch, source.parent, timings)
                 header = decoder.read_header(source, row.name)
                 timings.pixels = pixels_in(header, decoder.pixels_max)
@@ -298,10 +299,13 @@ class Runner:
                     batch.across,
                 )
                 place = source, header, batch.steps, batch.format, spool
+                store = scratch_of(self.settings.uploads_bucket, self.storage, row)
                 look = functools.partial(self.check_waiting, beat)
 
                 def make(engine: Engine) -> AnyFile:
-                    return file_job(engine, decoder, *place, options, look=look)
+                    return file_job(
+                        engine, decoder, *place, options, upload.remote, look=look, store=store
+                    )
 
                 file = make(self.engine)
                 stack.push(file)
@@ -329,7 +333,10 @@ class Runner:
                 views = Views(file)
                 self.finish(row, placed, writer, views, beat.tiles[1], timings)
             if views.needed:
-                self.show(row, views, decoder, writer.main_path)
+                target: Path | str = writer.main_path
+                if target in writer.tiles:
+                    target = f"s3://{self.storage.results}/{writer.main.key}"
+                self.show(row, views, decoder, target)
 
     def note(self, job: AnyJob, beat: Heartbeat, done: int, total: int) -> None:
         """Note the progress of a job; the planes of a stack may take as long as one image.
@@ -400,7 +407,12 @@ class Runner:
         for path, result in writer.write(beat.check):
             timings.add("encode", decoder.take_spent())
             with timings.timed("s3"):
-                self.storage.upload(path, result.key, result.type, result.name, row.kept_until)
+                given = result.key, result.type, result.name, row.kept_until
+                tiles = writer.tiles.get(path)
+                if tiles is None:
+                    self.storage.upload(path, *given)
+                else:
+                    self.storage.join(path, tiles, *given, check=beat.check)
             if path != writer.main_path:
                 path.unlink()
         beat.check()
@@ -451,7 +463,7 @@ class Runner:
         if not won:
             raise Cancelled
 
-    def show(self, row: Job, views: Views, decoder: Decoder, target: Path) -> None:
+    def show(self, row: Job, views: Views, decoder: Decoder, target: Path | str) -> None:
         """Make the pictures for the page; a failure is only logged, as the job has succeeded."""
         began = time.monotonic()
         checker = JobChecker(self.table, row, self.draining)
@@ -481,8 +493,7 @@ class Runner:
         self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, row.kept_until)
         return key
 
-
-def sentence(row: Job, error: Exception) -> str:
-    """Return the reason of a failure as one sentence that begins with the file's name."""
-    text = str(error)
-    return text if text.startswith(row.name) else f"{row.name}: {text}"
+    def sentence(self, row: Job, error: Exception) -> str:
+        """Return the reason of a failure as one sentence that begins with the file's name."""
+        text = plainly(str(error), self.settings.uploads_bucket, row)
+        return text if text.startswith(row.name) else f"{row.name}: {text}"

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.objects.spools import COPIED_BYTES_MIN, StoredTiles
 from config.contract import resources
 from config.contract.job import InputFile, Job
 from config.contract.settings import MIB, WorkerSettings
@@ -41,6 +43,9 @@ MULTIPART = TransferConfig(
 # address may read it. There is no max-age, because a browser would count it from the download; the
 # header Expires says when the result is deleted.
 CACHE_CONTROL = "private, immutable"
+
+# Parts of a result that S3 copies at the same time.
+COPIES_AT_ONCE = 8
 
 MISSING = ("NoSuchKey", "404")
 CHANGED = ("PreconditionFailed", "412")
@@ -135,12 +140,7 @@ class Storage:
         Broken
             If S3 does not store it.
         """
-        headers = {
-            "ContentType": media_type,
-            "ContentDisposition": disposition(download_name),
-            "CacheControl": CACHE_CONTROL,
-            "Expires": datetime.fromtimestamp(kept_until // 1000, UTC),
-        }
+        headers = result_headers(media_type, download_name, kept_until)
         with aws_errors_as_broken("S3"):
             if path.stat().st_size < PARTS_BYTES:
                 # Bytes instead of a file: for a file, botocore first asks S3 whether to send it,
@@ -152,6 +152,121 @@ class Storage:
                 self.client.upload_file(
                     str(path), self.results, key, ExtraArgs=headers, Config=MULTIPART
                 )
+
+    def join(
+        self,
+        head: Path,
+        tiles: StoredTiles,
+        key: str,
+        media_type: str,
+        download_name: str,
+        kept_until: int,
+        check: Callable[[], None],
+    ) -> None:
+        """Store a result whose tiles lie in the bucket of uploads: S3 copies them as parts.
+
+        No pixels pass through this host, except what the ranks ended with: a few megabytes each.
+
+        Parameters
+        ----------
+        head : Path
+            The file that the tiles follow.
+        tiles : StoredTiles
+            Their objects, the large ones first.
+        key, media_type, download_name, kept_until
+            As for `upload`.
+        check : callable
+            Called before each part, from several threads; raises if the job is lost.
+
+        Raises
+        ------
+        Broken
+            If S3 does not store it.
+        Cancelled
+            If `check` does. After any error no part is left.
+        """
+        where = {"Bucket": self.results, "Key": key}
+        headers = result_headers(media_type, download_name, kept_until)
+        with aws_errors_as_broken("S3"):
+            begun = self.client.create_multipart_upload(**where, **headers)
+            where["UploadId"] = begun["UploadId"]
+            try:
+                listed = self.send_parts(head, tiles, where, check)
+                self.client.complete_multipart_upload(**where, MultipartUpload={"Parts": listed})
+            except BaseException:
+                self.client.abort_multipart_upload(**where)
+                raise
+
+    def send_parts(
+        self, head: Path, tiles: StoredTiles, where: dict[str, str], check: Callable[[], None]
+    ) -> list[dict[str, Any]]:
+        """Send the head and have S3 copy the tiles; return the parts' numbers and ETags."""
+        bucket, _, prefix = tiles.store.removeprefix("s3://").partition("/")
+        keys = [f"{prefix}/{each}" if prefix else each for each in tiles.keys]
+
+        def read(number: int) -> bytes:
+            answer = self.client.get_object(Bucket=bucket, Key=keys[number])
+            with closing(answer["Body"]) as body:
+                return bytes(body.read())
+
+        def send(number: int, objects: list[int]) -> dict[str, Any]:
+            check()
+            place = {**where, "PartNumber": number}
+            if objects and tiles.sizes[objects[0]] >= COPIED_BYTES_MIN:
+                source = {"Bucket": bucket, "Key": keys[objects[0]]}
+                found = self.client.upload_part_copy(**place, CopySource=source)["CopyPartResult"]
+            else:
+                content = b"".join(map(read, objects)) if objects else head.read_bytes()
+                found = self.client.upload_part(**place, Body=content)
+            return {"PartNumber": number, "ETag": found["ETag"]}
+
+        with ThreadPoolExecutor(COPIES_AT_ONCE) as pool:
+            sent = [
+                pool.submit(send, number, objects)
+                for number, objects in enumerate([[], *parts_of(tiles.sizes)], start=1)
+            ]
+            try:
+                return [each.result() for each in sent]
+            finally:
+                # After an error, those that have not begun.
+                for each in sent:
+                    each.cancel()
+
+    def abort_joins(self, row: Job) -> None:
+        """Abort what attempts at a job that were killed have begun to join."""
+        prefix = resources.results_prefix(row.batch, row.job)
+        with aws_errors_as_broken("S3"):
+            found = self.client.list_multipart_uploads(Bucket=self.results, Prefix=prefix)
+            for each in found.get("Uploads", ()):
+                # Stores that ignore the prefix list all.
+                if each["Key"].startswith(prefix):
+                    where = {"Key": each["Key"], "UploadId": each["UploadId"]}
+                    self.client.abort_multipart_upload(Bucket=self.results, **where)
+
+
+def parts_of(sizes: list[int]) -> Iterator[list[int]]:
+    """Combine objects, by their numbers, to parts that are large enough; the last may be smaller.
+
+    Those that are large enough by themselves must come first.
+    """
+    waiting: list[int] = []
+    for number, size in enumerate(sizes):
+        waiting.append(number)
+        if size >= COPIED_BYTES_MIN or sum(sizes[i] for i in waiting) >= COPIED_BYTES_MIN:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting
+
+
+def result_headers(media_type: str, download_name: str, kept_until: int) -> dict[str, Any]:
+    """Return what S3 sends with a result; the parameters are as for `Storage.upload`."""
+    return {
+        "ContentType": media_type,
+        "ContentDisposition": disposition(download_name),
+        "CacheControl": CACHE_CONTROL,
+        "Expires": datetime.fromtimestamp(kept_until // 1000, UTC),
+    }
 
 
 def client(service: str, endpoint: str, region: str) -> Any:

@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,11 @@ from cluster_worker.engine.run_stack import AnyFile
 from cluster_worker.errors import Cancelled, Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.imagefiles.drawing import BAND_ROWS
+from cluster_worker.imagefiles.viewing import sample_windows
+from cluster_worker.objects.images import ObjectFile
 from cluster_worker.pixels.shared_memory import Pixels
+from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.recipe import plan_any
 from config.contract.job import Job
 from config.contract.table import JobTable
@@ -30,6 +35,8 @@ SHOWN_FORMATS = ("jpeg", "png", "webp", "gif", "bmp", "avif")
 SHOWN_DTYPES = ("bool", "uint8")
 # Time for the pictures of one job, after which they are given up. Pages wait for them as long.
 SECONDS_MAX = 900.0
+# What is drawn: pixels, or a file and its header; and the object that the file is a copy of.
+Drawn = tuple[Pixels | tuple[Path, Header], ObjectFile | None]
 # Time between two checks that a job still exists while its pictures are made.
 LOOK_SECONDS = 5.0
 
@@ -79,7 +86,12 @@ class Views:
         return self.dtypes[0 if image == "original" else 1]
 
     def make(
-        self, image: str, decoder: Decoder, target: Path, folder: Path, check: Callable[[], None]
+        self,
+        image: str,
+        decoder: Decoder,
+        target: Path | str,
+        folder: Path,
+        check: Callable[[], None],
     ) -> Path:
         """Write one picture.
 
@@ -89,8 +101,8 @@ class Views:
             ``"original"`` or ``"result"``.
         decoder : Decoder
             Draws the picture in its child process.
-        target : Path
-            The file of the result.
+        target : Path or str
+            The file of the result, or its address in a store.
         folder : Path
             On disk, for the picture.
         check : callable
@@ -115,12 +127,13 @@ class Views:
         check_room(self.shapes[image], folder, name)
         pixels = self.in_memory(image)
         if self.is_deep:
-            found = pixels or self.in_file(image, decoder, target)
             # While the picture gets its values, they lie on disk twice.
             nbytes = (1 + 2 * np.dtype(self.dtype(image)).itemsize) * math.prod(self.shapes[image])
             has_values = nbytes <= shutil.disk_usage(folder).free / 2
-            for _ in decoder.draw(path, found, name, header.has_alpha, has_values):
-                check()
+            how = name, header.has_alpha, has_values
+            with ExitStack() as stack:
+                found = (pixels, None) if pixels else self.in_file(image, decoder, target, stack)
+                self.draw_bands(path, decoder, found, how, check)
         elif pixels and path.suffix == ".values":
             decoder.write_values(path, pixels, name, header.has_alpha)
         elif pixels:
@@ -132,13 +145,48 @@ class Views:
         job = self.file.job
         if image == "original":
             return self.file.unrolled if self.file.is_streamed else job.source_pixels
-        return job.result_pixels if self.file.spool is None else None
+        result = self.file.results[0]
+        return job.result_pixels if result.spool is None and not result.stored else None
 
-    def in_file(self, image: str, decoder: Decoder, target: Path) -> tuple[Path, Header]:
-        """Return the image's file, which can be read by windows, and its header."""
+    def in_file(self, image: str, decoder: Decoder, target: Path | str, stack: ExitStack) -> Drawn:
+        """Return the image's file, which can be read by windows, its header, and its object.
+
+        Without an object the file is whole.
+        """
+        name = self.file.header.name
         if image == "original":
-            return self.file.path, self.file.header
-        return target, decoder.read_header(target, self.file.header.name)
+            return (self.file.path, self.file.header), self.file.remote
+        if isinstance(target, Path):
+            return (target, decoder.read_header(target, name)), None
+        remote = stack.enter_context(ObjectFile(target, self.file.path.parent))
+        return (remote.copy.path, decoder.read_header(remote.copy.path, name)), remote
+
+    def draw_bands(
+        self,
+        path: Path,
+        decoder: Decoder,
+        given: Drawn,
+        how: tuple[str, bool, bool],
+        check: Callable[[], None],
+    ) -> None:
+        """Draw a picture in tiles; what a band needs of an object is fetched before."""
+        found, remote = given
+
+        def fetch(windows: list[Span]) -> None:
+            if remote is not None:
+                remote.fetch_windows(windows)
+
+        shape = found.shape if isinstance(found, Pixels) else found[1].shape
+
+        def band(top: int) -> Span:
+            return Span(top, min(top + BAND_ROWS, shape[0]), 0, shape[1])
+
+        # The contrast is taken from these.
+        fetch([*sample_windows(shape), band(0)])
+        for drawn, rows in decoder.draw(path, found, *how):
+            check()
+            if drawn < rows:
+                fetch([band(drawn)])
 
 
 def check_room(shape: tuple[int, ...], folder: Path, name: str) -> None:

@@ -103,6 +103,9 @@ class ChunkSurface(contextlib.AbstractContextManager["ChunkSurface"]):
             self.keep(cell, chunk)
         return without_axis(block)
 
+    def flush(self) -> None:
+        """Do nothing: every chunk was written."""
+
     def view(self, span: Span) -> None:
         """Return None: the pixels are not in memory."""
 

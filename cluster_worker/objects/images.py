@@ -15,7 +15,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import Header
 from cluster_worker.imagefiles.codecs.tiff_ranges import StoredPieces, header_ranges, layout_of
 from cluster_worker.imagefiles.streams import FileAccess
-from cluster_worker.objects.store import ByteRange, at_once, open_store, split
+from cluster_worker.objects.store import ByteRange, at_once, changed, open_store, split
 from cluster_worker.pixels.memory import trim_heap
 from cluster_worker.pixels.surfaces import Image
 from cluster_worker.pixels.tiling import Span
@@ -195,6 +195,8 @@ class ObjectFile:
         Of the object.
     folder : Path
         For the sparse copy; on a disk, if the file may be read as a whole.
+    etag : str, optional
+        Of the version to read; by default the one that is there now.
 
     Attributes
     ----------
@@ -206,20 +208,23 @@ class ObjectFile:
     Raises
     ------
     Rejected
-        If there is no such object, or it may not be read.
+        If there is no such object, it may not be read, or it is of another version.
     Broken
         If the store does not answer.
     """
 
-    def __init__(self, address: str, folder: Path) -> None:
+    def __init__(self, address: str, folder: Path, etag: str = "") -> None:
         self.address = address
         store, key = split(address)
         found = open_store(store).head(key)
+        if etag not in ("", found.etag):
+            raise Rejected(changed(address))
         if not found.size:
             raise Rejected(f"{address}: is empty")
         path = folder / f".dip-object-{os.urandom(8).hex()}"
         self.copy = SparseCopy(path, address, found.etag, found.size)
         self.directories: tuple[ByteRange, ...] | None = None
+        self.pieces: StoredPieces | None = None
         try:
             self.read_directories()
         except BaseException:
@@ -246,6 +251,16 @@ class ObjectFile:
         assert self.directories is not None  # noqa: S101 - its header has a block
         copy = self.copy
         return ObjectImage(self.address, copy.etag, copy.size, header, self.directories)
+
+    def fetch_windows(self, windows: Iterable[Span]) -> None:
+        """Fetch the bytes of windows into the copy, for a decoder; those of earlier ones may go."""
+        if self.directories is None:
+            # It was fetched as a whole.
+            return
+        self.pieces = self.pieces or StoredPieces.of(self.copy.read)
+        if len(self.copy.present) * BLOCK > KEPT_BYTES_MAX:
+            self.copy.drop(self.directories)
+        self.copy.fetch([each for window in windows for each in self.pieces.ranges(window)])
 
     def fetch_all(self) -> None:
         """Fetch the whole file."""

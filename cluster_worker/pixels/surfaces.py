@@ -54,6 +54,9 @@ class Sink(Protocol):
     def write(self, span: Span, block: Image) -> None:
         """Write the pixels of a span; no two ranks write the same pixels."""
 
+    def flush(self) -> None:
+        """Complete what was written: it must stay even if this process dies then."""
+
 
 class Surface(Source, Sink, Protocol):
     """An image that is written by one pass and read by the next."""
@@ -87,6 +90,9 @@ class Array:
         """Copy a block into the array."""
         target = self.array[span.slices]
         target[...] = block.reshape(target.shape)
+
+    def flush(self) -> None:
+        """Do nothing: every block was written."""
 
 
 @dataclass(frozen=True)

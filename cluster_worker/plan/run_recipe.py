@@ -147,6 +147,8 @@ def run_chain(
         return
     target = lying[chain.surface] if chain.surface is not None else results[chain.result or 0]
     run(planned, source, scratch, target, group, report, inputs, begin=begin, reached=reached)
+    # The next attempt may begin after this chain.
+    target.flush()
 
 
 class Outcome(NamedTuple):

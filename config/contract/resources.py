@@ -87,7 +87,7 @@ PREVIEWS = Queue(
 QUEUES = (DEAD_LETTERS, JOBS, BULK, PREVIEWS)
 
 
-# Below it lies, in the bucket of uploads, what hosts that work on one image leave for each other.
+# Below it lies, in the bucket of uploads, what the ranks of a large image leave for each other.
 SCRATCH_PREFIX = "scratch"
 
 
@@ -118,11 +118,22 @@ def results_prefix(batch: str, job: str = "") -> str:
     """Return how the keys begin of the results and pictures of a job, or of a whole batch.
 
     They do not hold the batch id, which may list, retry and delete the batch, but a code from which
-    it cannot be computed (HMAC-SHA256 with the id as its key). So the address of a result may be
-    passed on; it leads to nothing else.
+    it cannot be computed. So the address of a result may be passed on; it leads to nothing else.
     """
-    code = hmac.digest(batch.encode(), b"results", "sha256").hex()[:32]
-    return f"files/{code}/" + (f"{job}/" if job else "")
+    return f"files/{code_of(batch)}/" + (f"{job}/" if job else "")
+
+
+def scratch_key(batch: str, job: str, attempt: int | str = "") -> str:
+    """Return how keys begin, below `SCRATCH_PREFIX`, of what ranks leave in an attempt, or in all.
+
+    As `results_prefix`, it does not tell the batch id.
+    """
+    return f"job-{code_of(batch)}-{job}/{attempt}".rstrip("/")
+
+
+def code_of(batch: str) -> str:
+    """Return a code that the batch id cannot be computed from (HMAC-SHA256 with the id as key)."""
+    return hmac.digest(batch.encode(), b"results", "sha256").hex()[:32]
 
 
 def job_sk(job: str) -> str:

@@ -57,6 +57,8 @@ S3_ACTIONS = {
     "list_parts": {"ListMultipartUploadParts"},
     "put_object": {"PutObject"},
     "upload_file": {"PutObject", "AbortMultipartUpload"},
+    "upload_part": {"PutObject"},
+    "upload_part_copy": {"GetObject", "PutObject"},
 }
 
 

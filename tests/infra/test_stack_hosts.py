@@ -32,18 +32,22 @@ def test_workers_that_share_reach_each_other_at_the_ports_of_agents_and_mpi_alon
     assert between_workers(small, "In") == set()
 
 
-def test_workers_read_one_secret_and_write_below_one_prefix(sharing):
+def test_workers_that_share_read_one_secret(sharing):
     (secret,) = sharing.all("AWS::SecretsManager::Secret").keys() & {
         name for name in sharing.resources if name.startswith("WorkersHostsSecret")
     }
-    statements = list(sharing.statements("Workers"))
-    assert [each for each in statements if each["Resource"] == {"Ref": secret}]
-    scratch = [each for each in statements if "/scratch/*" in str(each["Resource"])]
-    (allowed,) = [set(each["Action"]) for each in scratch]
-    names = ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
-    assert allowed == {f"s3:{each}" for each in names}
-    (listed,) = [each for each in statements if each["Action"] == "s3:ListBucket"]
-    assert listed["Condition"] == {"StringLike": {"s3:prefix": "scratch/*"}}
+    assert [each for each in sharing.statements("Workers") if each["Resource"] == {"Ref": secret}]
+
+
+def test_every_worker_writes_below_one_prefix_what_its_ranks_leave(sharing, small):
+    for stack in (sharing, small):
+        statements = list(stack.statements("Workers"))
+        scratch = [each for each in statements if "/scratch/*" in str(each["Resource"])]
+        (allowed,) = [set(each["Action"]) for each in scratch]
+        names = ("GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload")
+        assert allowed == {f"s3:{each}" for each in names}
+        (listed,) = [each for each in statements if each["Action"] == "s3:ListBucket"]
+        assert listed["Condition"] == {"StringLike": {"s3:prefix": "scratch/*"}}
 
 
 def test_nodes_are_told_how_many_share_and_by_which_secret(sharing, small):

@@ -18,7 +18,7 @@ from cluster_worker.plan.checkpoints import START, Checkpoint, Finished, finishe
 
 
 class MovedJob:
-    """A job whose images lie in a store. Use it in a ``with`` block, which deletes them.
+    """A job whose images lie in a store. Use it in a ``with`` block, which deletes what it wrote.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class MovedJob:
 
     def __init__(self, job: EngineJob, store: str, folder: Path) -> None:
         self.job, self.store, self.folder = job, store, folder
-        self.prefix = f"dip-{uuid.uuid4().hex}"
+        self.prefix = job.stored or f"dip-{uuid.uuid4().hex}"
         self.sources: list[AnySource] = []
         self.places: dict[str, str] = {}
         self.begin = START
@@ -112,6 +112,8 @@ class MovedJob:
         """Return where a result lies in the store."""
         if isinstance(image, Pixels):
             return Chunks(self.store, prefix, image.shape, image.dtype)
+        if isinstance(image, ObjectSpool):
+            return image._replace(prefix=prefix)
         assert isinstance(image, Spool)  # noqa: S101 - the results of this host's jobs are these
         return ObjectSpool(self.store, prefix, *image[1:])
 
@@ -124,7 +126,11 @@ class MovedJob:
             If the store does not answer, or something is missing.
         """
         own = (self.job.task.result, *self.job.task.kept)
-        for there, here in zip((done.result, *done.kept), own, strict=True):
+        self.job.written = (done.result, *done.kept)
+        for there, here in zip(self.job.written, own, strict=True):
+            if isinstance(here, ObjectSpool):
+                # It stays in the store.
+                continue
             if isinstance(there, Chunks) and isinstance(here, Pixels):
                 there.copy_to(self.job.memory.maps.map(here, writable=True))
             elif isinstance(there, ObjectSpool) and isinstance(here, Spool):
@@ -157,8 +163,9 @@ class MovedJob:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Delete all its objects."""
-        self.delete(self.prefix)
+        """Delete all its objects, unless its results stay in the store."""
+        if not self.job.stored:
+            self.delete(self.prefix)
 
 
 def names_of(done: Finished) -> set[str]:

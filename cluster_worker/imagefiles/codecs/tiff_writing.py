@@ -129,7 +129,8 @@ def assemble(
     size = sum(nbytes for _, _, nbytes in pieces)
     # Smaller copies have a third as many pixels.
     size += size // 3 if header.output.layout in WITH_COPIES else 0
-    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX) as writer:
+    # Tiles of no bytes are written elsewhere, and may lie anywhere.
+    with TiffWriter(path, bigtiff=size > CLASSIC_BYTES_MAX or not size) as writer:
         notes = write_tiles(path, writer, pieces, shape, dtype, header)
     if header.output.layout == "cog":
         tiff_cog.reorder(path)

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_a_small_upload_is_fetched_before_it_is_needed(storage, accepted, tmp_pa
         assert upload.early.result()[0] == bytes(size)
     else:
         assert upload.early is None
-    upload.finish(row, timings)
+    upload.finish(row, timings, ExitStack())
     assert path.read_bytes() == bytes(size)
     assert min(timings.spent["s3"]) > 0
 
@@ -58,7 +59,7 @@ def test_what_was_not_fetched_early_is_fetched_again(storage, accepted, tmp_path
     failed = Fetch(storage, path)
     failed.begin(replace(row, etag='"other"'))
     for upload in (busy, failed):
-        upload.finish(row, Timings())
+        upload.finish(row, Timings(), ExitStack())
         assert path.read_bytes() == bytes(5)
         path.unlink()
 
