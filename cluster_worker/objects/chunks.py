@@ -95,12 +95,13 @@ class ChunkSurface(contextlib.AbstractContextManager["ChunkSurface"]):
         """Read a block; a single channel has no channel axis."""
         block = np.empty((*span.shape, *self.shape[2:]), self.dtype)
         cells = list(self.chunks.cells(span))
-        missing = [each for each in cells if each not in self.kept]
-        fetched = dict(zip(missing, at_once(self.fetch, missing), strict=True))
+        # A block of more chunks than are kept pushes out some that it has yet to copy.
+        found = {each: self.kept[each] for each in cells if each in self.kept}
+        missing = [each for each in cells if each not in found]
+        found |= zip(missing, at_once(self.fetch, missing), strict=True)
         for cell in cells:
-            chunk = fetched[cell] if cell in fetched else self.kept[cell]
-            self.place(block, span, cell, chunk)
-            self.keep(cell, chunk)
+            self.place(block, span, cell, found[cell])
+            self.keep(cell, found[cell])
         return without_axis(block)
 
     def flush(self) -> None:

@@ -54,6 +54,16 @@ def test_chunks_hold_what_was_written(address, image):
         np.testing.assert_array_equal(surface.read(span), image[span.slices])
 
 
+def test_a_block_may_have_more_chunks_than_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("cluster_worker.objects.chunks.KEPT_BYTES_MAX", 2 * CHUNK * CHUNK)
+    chunks = Chunks(f"file://{tmp_path}", "pass", GRAY.shape, "uint8")
+    chunks.fill(GRAY)
+    with ChunkSurface(chunks) as surface:
+        # The last chunks of the first block are kept, and those of the second come before them.
+        for span in (Span(512, 777, 0, 1201), Span(0, 777, 0, 1201)):
+            np.testing.assert_array_equal(surface.read(span), GRAY[span.slices])
+
+
 def test_a_block_that_cuts_a_chunk_is_refused(tmp_path):
     chunks = Chunks(f"file://{tmp_path}", "pass", GRAY.shape, "uint8")
     with ChunkSurface(chunks) as surface, pytest.raises(ValueError, match="multiples of 512"):
