@@ -32,7 +32,13 @@ def view(row: Job) -> dict[str, Any]:
         "cause": row.cause,
         "notes": list(row.notes),
         "versions": dict(row.versions),
-        "hosts": {name: list(ranks) for name, ranks in row.hosts.items()},
+        # The names of our machines are nothing to a visitor.
+        "hosts": {
+            f"host {number}": list(row.hosts[name])
+            for number, name in enumerate(
+                sorted(row.hosts, key=lambda each: list(row.hosts[each])), start=1
+            )
+        },
         "changed": row.changed_ms,
         "created": row.created,
         "started": row.started,

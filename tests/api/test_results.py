@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from chalicelib import batch_view
+from chalicelib import batch_view, job_view
 
 from config.contract import resources
 from config.contract.job import Message
@@ -85,3 +85,9 @@ def test_a_message_says_whether_its_recipe_is_a_chain(api, queues, steps, versio
     _, added = api.post(f"/batches/{batch}/jobs", more)
     assert queues.take() == [Message(batch, job, 1, version)]
     assert api.row(batch, added["jobs"][0]["job"]).version == version
+
+
+def test_hosts_are_numbered_and_not_named(api):
+    batch, (job,) = api.queued()
+    row = replace(api.row(batch, job), hosts={"node-7": (2, 3), "node-9": (0, 1)})
+    assert job_view.view(row)["hosts"] == {"host 1": [0, 1], "host 2": [2, 3]}
