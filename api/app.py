@@ -45,7 +45,13 @@ app = Chalice(app_name="dip-api", configure_logs=False)
 app.register_middleware(problems.answer, "http")
 
 # The limits that a page must know before it sends anything.
-LIMITS = ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max")
+LIMITS = (
+    "upload_bytes_max",
+    "streamed_bytes_max",
+    "batch_jobs_max",
+    "request_jobs_max",
+    "steps_max",
+)
 
 
 def serve(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -109,7 +109,12 @@ def run_node(
     lanes = dict.fromkeys((resources.JOBS.name, resources.BULK.name), engine.ranks + SPARE_SLOTS)
     slots = sum(lanes.values())
     worker = f"{socket.gethostname()}-{os.getpid()}"
-    limits = settings.pixels_max, settings.job_memory_bytes_max, settings.decode_seconds_max
+    limits = (
+        settings.pixels_max,
+        settings.job_memory_bytes_max,
+        settings.decode_seconds_max,
+        settings.streamed_pixels_max,
+    )
     with engine, Decoders(slots, engine.decoder_source.address, *limits) as decoders:
         table = job_table(settings)
         runner = Runner(settings, engine, decoders, table, Storage(settings), worker)

@@ -97,6 +97,8 @@ class StackSettings:
         How long images and logs are kept, in days.
     pixels_max, upload_bytes_max, job_seconds_max : int
         Limits for one image: pixels, bytes, and seconds of computing.
+    streamed_pixels_max, streamed_bytes_max : int
+        Those of pixels and bytes for a TIFF that is read by windows.
     requests_per_second, requests_burst : int
         Rate and burst above which the API refuses requests.
     api_concurrency : int
@@ -129,6 +131,8 @@ class StackSettings:
     log_days: int = 30
     pixels_max: int = ApiSettings.pixels_max
     upload_bytes_max: int = ApiSettings.upload_bytes_max
+    streamed_pixels_max: int = ApiSettings.streamed_pixels_max
+    streamed_bytes_max: int = ApiSettings.streamed_bytes_max
     job_seconds_max: int = int(WorkerSettings.job_seconds_max)
     requests_per_second: int = 50
     requests_burst: int = 100

@@ -45,6 +45,8 @@ class AppStack(Stack):
             "RESULTS_BUCKET": bucket_name(settings, "results"),
             "PIXELS_MAX": str(settings.pixels_max),
             "UPLOAD_BYTES_MAX": str(settings.upload_bytes_max),
+            "STREAMED_PIXELS_MAX": str(settings.streamed_pixels_max),
+            "STREAMED_BYTES_MAX": str(settings.streamed_bytes_max),
         }
         if broker:
             common |= {

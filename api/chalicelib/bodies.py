@@ -3,14 +3,14 @@
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import fastjsonschema
 from fastjsonschema import JsonSchemaValueException
 
 from chalicelib.calls import CALLS
-from chalicelib.images import FORMATS, UploadError, check_size
+from chalicelib.images import FORMATS, UploadError, bytes_max, check_size
 from chalicelib.preview_schemas import PREVIEW_CONTENT_MAX
 from chalicelib.problems import Problem
 from chalicelib.schema_parts import reference
@@ -77,6 +77,9 @@ class Bodies:
         except JsonSchemaValueException as error:
             faults = self._faults_of_images(error, body)
             raise refused(faults[0]["detail"] if faults else sentence(error), faults) from error
+        # The schema knows the largest size of all families of formats.
+        if faults := self._faults_in(body.get("images", ())):
+            raise refused(faults[0]["detail"], faults)
         return with_whole_numbers(body)
 
     def _with_steps(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +98,12 @@ class Bodies:
         """List what is wrong with every image, if it is an image that is at fault."""
         if error.path[1:2] != ["images"] or len(error.path) <= 2:
             return []
+        return self._faults_in(body["images"])
+
+    def _faults_in(self, images: Sequence[Any]) -> list[dict[str, str]]:
         return [
             {"detail": found, "pointer": pointer}
-            for index, image in enumerate(body["images"])
+            for index, image in enumerate(images)
             for found, pointer in self._faults(f"images[{index}]", image)
         ]
 
@@ -108,7 +114,17 @@ class Bodies:
         except JsonSchemaValueException as error:
             found = self._of_image(error, image) or sentence(error, where)
             return [(found, pointer_to(path_of(error, where)))]
+        try:
+            self._check_size(image)
+        except UploadError as refusal:
+            return [(str(refusal), pointer_to(f"{where}.bytes"))]
         return []
+
+    def _check_size(self, image: Mapping[str, Any]) -> None:
+        """Check the announced size by the file's family; raises UploadError."""
+        size = min(image["bytes"], SIZE_SHOWN_MAX)
+        most = bytes_max(self._limits, image.get("type", ""), image["name"])
+        check_size(image["name"], size, size, most)
 
     def _of_image(self, error: JsonSchemaValueException, image: Any) -> str:
         """Return the sentence that names the file, if the file is at fault and not the field."""
@@ -120,8 +136,7 @@ class Bodies:
             return f"{name}: {show(error.value)} is not a type this app reads; use {FORMATS}"
         if member == "bytes" and error.rule in ("minimum", "maximum"):
             try:
-                size = min(error.value, SIZE_SHOWN_MAX)
-                check_size(name, size, size, self._limits.upload_bytes_max)
+                self._check_size(image)
             except UploadError as refusal:
                 return str(refusal)
         return ""

@@ -1,6 +1,6 @@
 """Which image files the app takes, and the sentences for those that it does not."""
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from config.contract.formats import known
 from config.contract.settings import MIB
@@ -12,10 +12,26 @@ MAGIC_BYTES = known().head_bytes
 UNKNOWN_TYPE = "application/octet-stream"
 TYPES = (*dict.fromkeys(each.type for each in known().read), UNKNOWN_TYPE)
 
+# Read by windows, so that larger ones are accepted.
+TIFF = "image/tiff"
+TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".svs")
+
 # Who is at fault for a job that failed.
 Cause = Literal["rejected", "broken"]
 
 FORMATS = known().use
+
+
+class ByteLimits(Protocol):
+    """Settings, or what of them shows in the schemas."""
+
+    @property
+    def upload_bytes_max(self) -> int:
+        """Of every format."""
+
+    @property
+    def streamed_bytes_max(self) -> int:
+        """Of those that are read by windows."""
 
 
 class UploadError(ValueError):
@@ -49,6 +65,24 @@ def sniff(name: str, first: bytes) -> str:
     )
 
 
+def bytes_max(settings: ByteLimits, kind: str, name: str = "") -> int:
+    """Return the largest size of a file of a type, in bytes.
+
+    A file whose type is not known yet counts as what its name says.
+    """
+    is_named = kind in ("", UNKNOWN_TYPE) and name.lower().endswith(TIFF_ENDINGS)
+    if kind == TIFF or is_named:
+        return max(settings.streamed_bytes_max, settings.upload_bytes_max)
+    return settings.upload_bytes_max
+
+
+def shown(size: int, form: str = ".5g") -> str:
+    """Return a size in words: in MiB, which `form` says how to write, or from 10 GiB on in GiB."""
+    if size < 10_240 * MIB:
+        return f"{format(size / MIB, form)} MiB"
+    return f"{size / 1024 / MIB:,.0f} GiB"
+
+
 def check_size(name: str, found: int, announced: int, most: int) -> None:
     """Check the size of a file, in bytes.
 
@@ -60,9 +94,7 @@ def check_size(name: str, found: int, announced: int, most: int) -> None:
     if found <= 0:
         raise UploadError(f"{name}: the file is empty")
     if found > most:
-        raise UploadError(
-            f"{name}: {found / MIB:.1f} MiB; at most {most / MIB:.5g} MiB are accepted"
-        )
+        raise UploadError(f"{name}: {shown(found, '.1f')}; at most {shown(most)} are accepted")
     if found != announced:
         raise UploadError(
             f"{name}: {found:,} bytes arrived where {announced:,} were announced; send it again"

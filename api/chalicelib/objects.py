@@ -10,7 +10,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from chalicelib.images import MAGIC_BYTES, UNKNOWN_TYPE, GoneError, check_size, sniff
+from chalicelib import tiff_size
+from chalicelib.images import (
+    MAGIC_BYTES,
+    TIFF,
+    UNKNOWN_TYPE,
+    GoneError,
+    bytes_max,
+    check_size,
+    sniff,
+)
 from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import Job
@@ -19,6 +28,10 @@ from config.contract.settings import MIB
 # Small, so that a lost connection costs little; not smaller, so that a file has few parts.
 PART_BYTES = 8 * MIB
 PARTS_MAX = 10_000
+
+# The size in pixels of a TIFF from this size on is read before it is queued. A smaller one is soon
+# refused by a worker, and needs no further requests here.
+HEADER_BYTES_MIN = 4 * MIB
 
 NOT_THERE = "NoSuchKey"
 NO_UPLOAD = "NoSuchUpload"
@@ -263,8 +276,31 @@ def look(services: Services, row: Job) -> Upload | None:
     first = found["Body"].read(MAGIC_BYTES)
     # Some stores return an empty file instead of refusing the range.
     size = int(found.get("ContentRange", f"/{found['ContentLength']}").rpartition("/")[2])
-    check_size(row.name, size, row.bytes, services.settings.upload_bytes_max)
-    return Upload(found["ETag"], sniff(row.name, first))
+    kind = sniff(row.name, first) if size else ""
+    check_size(row.name, size, row.bytes, bytes_max(services.settings, kind))
+    if kind == TIFF and size >= HEADER_BYTES_MIN:
+        tiff_size.check(row.name, reader(services, row, found["ETag"]), services.settings)
+    return Upload(found["ETag"], kind)
+
+
+def reader(services: Services, row: Job, etag: str) -> Callable[[int, int], bytes]:
+    """Return a function that reads bytes of a job's file, by offset and length."""
+
+    def read(offset: int, count: int) -> bytes:
+        try:
+            found = services.s3.get_object(
+                Bucket=services.settings.uploads_bucket,
+                Key=resources.upload_key(row.batch, row.job),
+                Range=f"bytes={offset}-{offset + count - 1}",
+                IfMatch=etag,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("InvalidRange", "PreconditionFailed"):
+                return b""
+            raise
+        return bytes(found["Body"].read(count))
+
+    return read
 
 
 def abort_all(services: Services, prefix: str) -> None:

@@ -49,11 +49,13 @@ class Limits:
     request_jobs_max: int = ApiSettings.request_jobs_max
     steps_max: int = ApiSettings.steps_max
     upload_bytes_max: int = ApiSettings.upload_bytes_max
+    streamed_bytes_max: int = ApiSettings.streamed_bytes_max
 
     @classmethod
     def of(cls, settings: ApiSettings) -> "Limits":
         """Return the limits of the settings."""
-        return cls(settings.request_jobs_max, settings.steps_max, settings.upload_bytes_max)
+        sizes = settings.upload_bytes_max, settings.streamed_bytes_max
+        return cls(settings.request_jobs_max, settings.steps_max, *sizes)
 
 
 def components(catalogue: Mapping[str, Any], limits: Limits) -> dict[str, Schema]:
@@ -167,8 +169,9 @@ def image(limits: Limits) -> Schema:
             "bytes": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": limits.upload_bytes_max,
-                "description": "The file's exact size.",
+                "maximum": max(limits.upload_bytes_max, limits.streamed_bytes_max),
+                "description": "The file's exact size. At most "
+                f"{limits.upload_bytes_max:,} bytes; a TIFF may have more, up to the maximum.",
             },
             "type": {
                 "type": "string",
@@ -257,8 +260,8 @@ ANSWERS: dict[str, Schema] = {
             "hosts": {
                 "type": "object",
                 "additionalProperties": {"type": "array", "items": SIZE},
-                "description": "The ranks of each host, if several worked on the image; empty if "
-                "one did.",
+                "description": "The ranks of each host, if several worked on the image, by "
+                '"host 1", "host 2" and so on; empty if one did.',
             },
             "changed": MOMENT,
             "created": MOMENT,
@@ -432,7 +435,14 @@ ANSWERS: dict[str, Schema] = {
                 "type": "object",
                 "description": "What this installation accepts.",
                 "properties": dict.fromkeys(
-                    ("upload_bytes_max", "batch_jobs_max", "request_jobs_max", "steps_max"), SIZE
+                    (
+                        "upload_bytes_max",
+                        "streamed_bytes_max",
+                        "batch_jobs_max",
+                        "request_jobs_max",
+                        "steps_max",
+                    ),
+                    SIZE,
                 ),
             },
         },

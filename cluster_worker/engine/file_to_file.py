@@ -149,10 +149,11 @@ def file_job(
         nonlocal together
         together += 0 if number in counted else math.prod(header.shape[:2])
         counted.add(number)
-        if together > decoder.pixels_max:
+        most = decoder.most_pixels(whole)
+        if together > most:
             raise Rejected(
                 f"{whole.name}: the planes up to this one have {megapixels(together)} megapixels "
-                f"together; at most {megapixels(decoder.pixels_max)} are accepted, so send some "
+                f"together; at most {megapixels(most)} are accepted, so send some "
                 "planes as a file"
             )
 

@@ -58,6 +58,9 @@ class Decoder(WarmChild):
         bytes.
     address : Path, optional
         Of the `DecoderSource` that makes the child; by default the decoder has one of its own.
+    streamed_pixels_max : int
+        Largest image of a file that is read by windows, where a caller asks for that; never fewer
+        than `pixels_max`.
     """
 
     def __init__(
@@ -66,12 +69,23 @@ class Decoder(WarmChild):
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         seconds_max: float = SECONDS_MAX,
         address: Path | None = None,
+        streamed_pixels_max: int = 0,
     ) -> None:
         super().__init__(memory_bytes_max, seconds_max, address)
         self.pixels_max = pixels_max
+        self.streamed_pixels_max = max(pixels_max, streamed_pixels_max)
 
-    def read_header(self, path: Path, name: str, plane: int | None = None) -> Header:
+    def most_pixels(self, header: Header) -> int:
+        """Return how many pixels a file may have; one of several planes is not streamed."""
+        is_streamed = header.block is not None and header.stack is None
+        return self.streamed_pixels_max if is_streamed else self.pixels_max
+
+    def read_header(
+        self, path: Path, name: str, plane: int | None = None, *, is_streamed: bool = False
+    ) -> Header:
         """Read the header of a file, or of a plane in it, as `formats.read_header` does.
+
+        With `is_streamed`, it may have `streamed_pixels_max` if it can be read by windows.
 
         Raises
         ------
@@ -80,10 +94,11 @@ class Decoder(WarmChild):
         Broken
             If the child process does not start.
         """
-        asked = {"path": str(path.absolute()), "name": name, "pixels_max": self.pixels_max}
+        most = self.streamed_pixels_max if is_streamed else self.pixels_max
+        asked = {"path": str(path.absolute()), "name": name, "pixels_max": most}
         answer = self.ask("read_header", name, "decode", asked | {"plane": plane})
         header = header_from_json(answer["header"], name)
-        check_size(header, self.pixels_max)
+        check_size(header, min(most, self.most_pixels(header)))
         return header
 
     def read_pixels(

@@ -20,7 +20,7 @@ class Decoders:
         Number of decoders.
     address : Path
         Of the `DecoderSource` that makes their children.
-    pixels_max, memory_bytes_max, seconds_max : int, int, float
+    pixels_max, memory_bytes_max, seconds_max, streamed_pixels_max : int, int, float, int
         Limits of each, as of `Decoder`.
     """
 
@@ -31,9 +31,10 @@ class Decoders:
         pixels_max: int = PIXELS_MAX,
         memory_bytes_max: int = MEMORY_BYTES_MAX,
         seconds_max: float = SECONDS_MAX,
+        streamed_pixels_max: int = 0,
     ) -> None:
-        limits = pixels_max, memory_bytes_max, seconds_max
-        self.all = [Decoder(*limits, address) for _ in range(count)]
+        limits = pixels_max, memory_bytes_max, seconds_max, address, streamed_pixels_max
+        self.all = [Decoder(*limits) for _ in range(count)]
         # Last in, first out: the decoder that was returned last has the warmest caches.
         self.free: queue.LifoQueue[Decoder] = queue.LifoQueue()
         for each in self.all:

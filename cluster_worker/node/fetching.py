@@ -80,7 +80,8 @@ class Fetch:
         with timings.timed("s3"):
             if row.bytes >= RANGES_BYTES_MIN and row.type == TIFF:
                 address = upload_address(self.storage.uploads, row)
-                remote = ObjectFile(address, self.path.parent, row.etag)
+                given = row.etag, self.storage.whole_bytes_max
+                remote = ObjectFile(address, self.path.parent, *given)
                 self.remote = stack.enter_context(remote)
                 self.path = remote.copy.path
             elif not self.write_early(timings):

@@ -284,8 +284,9 @@ class Runner:
                 upload.finish(row, timings, stack)
                 source = upload.path
                 inputs = fetch_inputs(self.storage, batch, source.parent, timings)
-                header = decoder.read_header(source, row.name)
-                timings.pixels = pixels_in(header, decoder.pixels_max)
+                is_streamed = upload.remote is not None
+                header = decoder.read_header(source, row.name, is_streamed=is_streamed)
+                timings.pixels = pixels_in(header, decoder.most_pixels(header))
                 beat.check()
                 spool = Path(self.settings.spool_dir)
                 choice = choice_of(batch.read)

@@ -63,6 +63,7 @@ class Storage:
     def __init__(self, settings: WorkerSettings) -> None:
         self.uploads = settings.uploads_bucket
         self.results = settings.results_bucket
+        self.whole_bytes_max = settings.upload_bytes_max
         self.client = client("s3", settings.s3_endpoint, settings.aws_region)
 
     def download(self, row: Job | InputFile, path: Path) -> None:

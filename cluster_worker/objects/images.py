@@ -197,6 +197,8 @@ class ObjectFile:
         For the sparse copy; on a disk, if the file may be read as a whole.
     etag : str, optional
         Of the version to read; by default the one that is there now.
+    whole_bytes_max : int, optional
+        Most bytes of a file that is read as a whole.
 
     Attributes
     ----------
@@ -213,8 +215,10 @@ class ObjectFile:
         If the store does not answer.
     """
 
-    def __init__(self, address: str, folder: Path, etag: str = "") -> None:
-        self.address = address
+    def __init__(
+        self, address: str, folder: Path, etag: str = "", whole_bytes_max: int | None = None
+    ) -> None:
+        self.address, self.whole_bytes_max = address, whole_bytes_max
         store, key = split(address)
         found = open_store(store).head(key)
         if etag not in ("", found.etag):
@@ -263,7 +267,14 @@ class ObjectFile:
         self.copy.fetch([each for window in windows for each in self.pieces.ranges(window)])
 
     def fetch_all(self) -> None:
-        """Fetch the whole file."""
+        """Fetch the whole file; raises Rejected if it is too large for that."""
+        size, most = self.copy.size, self.whole_bytes_max
+        if most is not None and size > most:
+            raise Rejected(
+                f"{self.address}: {size / 2**20:,.0f} MiB, of which this job needs all at once; at "
+                f"most {most / 2**20:,.0f} MiB are read so; larger files must be TIFFs of one "
+                "image in tiles or strips, with a TIFF as the result and steps that work by tiles"
+            )
         self.copy.fetch([(0, self.copy.size)])
 
     def __enter__(self) -> "ObjectFile":

@@ -57,6 +57,15 @@ class Endpoints:
     )
     pixels_max: int = setting("Largest image accepted, in pixels (rows × columns)", 400_000_000)
     upload_bytes_max: int = setting("Largest file accepted, in bytes", 512 * MIB)
+    streamed_pixels_max: int = setting(
+        "Largest image accepted of a TIFF that is read by windows, in pixels; never fewer than "
+        "PIXELS_MAX",
+        10**12,
+    )
+    streamed_bytes_max: int = setting(
+        "Largest TIFF accepted, in bytes; those above UPLOAD_BYTES_MAX must be readable by windows",
+        10**12,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,13 @@ export interface Checked {
  * Check a file by its size and first bytes; its name and the type from the browser may be wrong.
  *
  * @param bytesMax largest file that the service accepts, in bytes
+ * @param tiffBytesMax largest TIFF, in bytes
  */
-export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
+export async function check(
+  file: File,
+  bytesMax = Infinity,
+  tiffBytesMax = bytesMax,
+): Promise<Checked> {
   const { type } = file;
   if (file.size === 0) return { file, type, isImage: false, refusal: texts.files.empty };
   let start: Uint8Array;
@@ -45,7 +50,8 @@ export async function check(file: File, bytesMax = Infinity): Promise<Checked> {
   const letters = String.fromCharCode(...start);
   const found = READ.find(({ matches }) => matches(letters));
   if (found) {
-    const refusal = file.size > bytesMax ? texts.files.tooLarge(file.size, bytesMax) : "";
+    const most = found.type === "image/tiff" ? Math.max(bytesMax, tiffBytesMax) : bytesMax;
+    const refusal = file.size > most ? texts.files.tooLarge(file.size, most) : "";
     return { file, type: found.type, isImage: true, refusal };
   }
   const stranger = STRANGERS.find(({ matches }) => matches(letters));

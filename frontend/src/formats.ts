@@ -14,7 +14,8 @@ export function size(bytes: number): string {
   if (bytes < 1000) return counted(bytes, "byte");
   if (bytes < 1e6) return `${number.format(bytes / 1e3)} kB`;
   if (bytes < 1e9) return `${number.format(bytes / 1e6)} MB`;
-  return `${number.format(bytes / 1e9)} GB`;
+  if (bytes < 1e12) return `${number.format(bytes / 1e9)} GB`;
+  return `${number.format(bytes / 1e12)} TB`;
 }
 
 /** A value of a pixel: whole numbers as they are, floats with six digits. */

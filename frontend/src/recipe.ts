@@ -72,6 +72,8 @@ interface Described {
 /** Limits of the service. */
 export interface Limits {
   readonly upload_bytes_max: number;
+  /** Of a TIFF, which is read by windows. */
+  readonly streamed_bytes_max: number;
   readonly batch_jobs_max: number;
   readonly request_jobs_max: number;
 }

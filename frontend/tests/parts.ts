@@ -69,7 +69,12 @@ export const CANNY: Operation = {
 
 /** A catalogue as the API gives it. */
 export function catalogueOf(...operations: Operation[]): Catalogue {
-  const limits = { upload_bytes_max: 1_000_000, batch_jobs_max: 500, request_jobs_max: 100 };
+  const limits = {
+    upload_bytes_max: 1_000_000,
+    streamed_bytes_max: 1_000_000,
+    batch_jobs_max: 500,
+    request_jobs_max: 100,
+  };
   return { version: 1, operations, limits, writing: {} };
 }
 

@@ -117,8 +117,12 @@ def test_a_broken_rule_is_told_with_its_place(bodies, change, sentence, pointer)
     [
         ({"name": "empty.png", "bytes": 0}, "empty.png: the file is empty"),
         (
-            {"name": "huge.tif", "bytes": 900 * 2**20},
-            "huge.tif: 900.0 MiB; at most 512 MiB are accepted",
+            {"name": "huge.png", "type": "image/png", "bytes": 900 * 2**20},
+            "huge.png: 900.0 MiB; at most 512 MiB are accepted",
+        ),
+        (
+            {"name": "huge.tif", "type": "image/tiff", "bytes": 2 * 10**12},
+            "huge.tif: 1,863 GiB; at most 931 GiB are accepted",
         ),
         (
             {"name": "notes.txt", "type": "text/plain"},

@@ -6,6 +6,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import tifffile
 from botocore.exceptions import ReadTimeoutError
 from chalicelib import objects, sweep
 from chalicelib import services as services_module
@@ -216,6 +217,42 @@ def test_a_file_used_again_must_be_as_large_as_was_said(api):
     status, problem = api.post(f"/batches/{other}/jobs/{copy}/uploaded")
     assert status == 422
     assert "100 bytes arrived where 99 were announced" in problem["detail"]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_tiff_of_too_many_pixels_is_refused_with_numbers_before_it_is_queued(
+    api, monkeypatch, order, big
+):
+    monkeypatch.setattr(objects, "HEADER_BYTES_MIN", 1)
+    file = io.BytesIO()
+    # All tiles are empty: the file says how large it is, and holds nothing.
+    tiles = iter([b""] * 4 * 3907)
+    shape, tile = (1000, 1_000_001), (256, 256)
+    tifffile.imwrite(
+        file, tiles, shape=shape, dtype="u1", tile=tile, compression=8, byteorder=order, bigtiff=big
+    )
+    content = file.getvalue()
+    for most, state in ((shape[0] * shape[1], "queued"), (shape[0] * shape[1] - 1, "failed")):
+        settings = replace(api.services.settings, streamed_pixels_max=most, pixels_max=1)
+        monkeypatch.setattr(
+            services_module,
+            "_made_once",
+            lambda found=settings: replace(api.services, settings=found),
+        )
+        batch, (job,) = api.batch(size=len(content))
+        api.s3.put_object(
+            Bucket=api.services.settings.uploads_bucket,
+            Key=resources.upload_key(batch, job),
+            Body=content,
+        )
+        api.post(f"/batches/{batch}/jobs/{job}/uploaded")
+        row = api.row(batch, job)
+        assert row.state == state
+    assert row.reason.endswith(
+        ": 1000 × 1000001 = 1,000 megapixels; at most 1,000 megapixels are accepted, so send a "
+        "part of it or a smaller copy"
+    )
 
 
 def test_a_source_that_is_no_id_is_said_so(api):

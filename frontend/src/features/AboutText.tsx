@@ -5,7 +5,7 @@ import { useSelected } from "../state/store";
 export function AboutText() {
   const { limits } = useSelected((state) => state.catalogue);
   const most = Number.isFinite(limits.upload_bytes_max)
-    ? `${counted(limits.batch_jobs_max, "image")} at once, of at most ${size(limits.upload_bytes_max)} each`
+    ? `${counted(limits.batch_jobs_max, "image")} at once, of at most ${size(limits.upload_bytes_max)} each, a TIFF of at most ${size(limits.streamed_bytes_max)}`
     : "";
   return (
     <div className="about-text" tabIndex={0} role="group" data-first>

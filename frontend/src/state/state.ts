@@ -21,6 +21,7 @@ export interface CatalogueState {
 
 const NO_LIMITS: Limits = {
   upload_bytes_max: Infinity,
+  streamed_bytes_max: Infinity,
   batch_jobs_max: Infinity,
   request_jobs_max: 100,
 };

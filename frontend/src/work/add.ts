@@ -37,7 +37,9 @@ export async function addFiles(
   const fresh = await newOnes(desk.items, sorted, isFolder);
   const lane = lanes(LOOKS_AT_ONCE);
   const found = await Promise.all(
-    fresh.map((file) => lane(() => check(file, limits.upload_bytes_max))),
+    fresh.map((file) =>
+      lane(() => check(file, limits.upload_bytes_max, limits.streamed_bytes_max)),
+    ),
   );
   const images = isFolder ? found.filter(({ refusal, isImage }) => !refusal || isImage) : found;
   const others = images.filter((each) => !resumeUpload(desk, each.file));
