@@ -8,6 +8,7 @@ import pytest
 from cluster_worker import Broken, Rejected
 from cluster_worker.engine.hosts.moved import MovedJob
 from cluster_worker.engine.steps import checked_steps
+from cluster_worker.objects.spools import ObjectSpool
 from cluster_worker.objects.store import Store, open_store
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.shared_memory import Pixels
@@ -24,7 +25,9 @@ def moved(tmp_path):
     planned = plan(PlanRequest(header_of((600, 600), "uint8"), steps))
     task = SimpleNamespace(job=1, request=None, result=Pixels("", (600, 600), "int32"), tables=())
     task.kept = task.inputs = ()
-    job = MovedJob(SimpleNamespace(plan=planned, task=task), f"file://{tmp_path}", tmp_path)
+    job = MovedJob(
+        SimpleNamespace(plan=planned, task=task, stored=""), f"file://{tmp_path}", tmp_path
+    )
     job.sources = [None]
     for each in job.task(1).scratch:
         open_store(job.store).write(f"{each.prefix}/0-0", b"pixels")
@@ -73,3 +76,16 @@ def test_a_store_that_does_not_delete_hides_neither_success_nor_failure(
     assert f"{moved.store}/{moved.prefix}/attempt-1/pass-0" in of_attempt
     assert whole == again == f"{moved.store}/{moved.prefix}"
     assert said[-1]["error"] == str(error)
+
+
+def test_a_result_that_stays_in_the_store_is_where_the_last_attempt_wrote_it(moved):
+    here = ObjectSpool(moved.store, "unused", (600, 600), "int32", "tiff", "a.tif", "")
+    moved.job.stored = moved.prefix = "job-1/2"
+    moved.job.task.result = here
+    first, second = moved.task(1), moved.task(2)
+    assert first.result == here._replace(prefix="job-1/2/attempt-1/result-0")
+    open_store(moved.store).write(f"{second.result.prefix}/tiles/0", b"tiles")
+    with moved:
+        moved.fetch(second)
+    assert moved.job.written == (second.result,)
+    assert open_store(moved.store).read(f"{second.result.prefix}/tiles/0") == b"tiles"
