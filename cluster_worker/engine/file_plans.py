@@ -22,7 +22,7 @@ from cluster_worker.plan.recipe import RecipePlan
 MEMORY_BYTES_MAX = 256 << 20
 # What a streamed image leaves lies in a store, if its pixels take more bytes than this. A few such
 # images fit the disk of a small node (30 GB) at the same time, and a disk costs no requests.
-STORE_BYTES_MIN = 2 << 30
+STORE_BYTES_MIN = 1 << 30
 # Share of MEMORY_BYTES_MAX up to which a result of a streamed image is kept in memory. A small
 # result must not be cut into the tiles of a file: one tile of 256 × 256 pixels of a thumbnail would
 # be made from a sixteenth of a gigapixel.
