@@ -50,7 +50,7 @@ CDK := infra/node_modules/.bin/cdk
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-run: ## Run the whole app at http://127.0.0.1:8000 (PORT=… for another port); Ctrl-C ends it
+run: ## Run the whole app at http://127.0.0.1:8000 (PORT=…; TRACE=1 shows traces); Ctrl-C ends it
 	@$(SETUP) run
 	@exec $(PYTHON) -m infra.local
 
@@ -137,9 +137,9 @@ generate: ## Write catalogue, OpenAPI document, docs/operations and the lists fo
 	PYTHONPATH=.:api $(PYTHON) -m chalicelib.contract
 	$(PYTHON) -m tests.documents
 
-pictures: ## Take the pictures of the page in docs anew
+pictures: ## Take the pictures in docs anew (PICTURE=trace for one: app, measured or trace)
 	@$(SETUP) test
-	@$(PYTHON) -m tests.site.docs_pictures
+	@$(PYTHON) -m tests.site.docs_pictures $(PICTURE)
 
 lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
 	@$(SETUP) check

@@ -27,6 +27,7 @@ from chalicelib import (
     previews,
     problems,
     reference_page,
+    tracing,
     transitions,
     uploads,
 )
@@ -42,6 +43,7 @@ from config.contract.visitor import visitor_of
 
 log.set_up()
 app = Chalice(app_name="dip-api", configure_logs=False)
+app.register_middleware(tracing.follow(lambda: services().spans), "http")
 app.register_middleware(problems.answer, "http")
 
 # The limits that a page must know before it sends anything.

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +20,17 @@ from cluster_worker.node.consumer import Consumer
 from cluster_worker.node.group import GroupSettings, group_settings, tell_ranks_of_store
 from cluster_worker.node.hosts import HostGroup
 from cluster_worker.node.lifecycle import LifeSigns
+from cluster_worker.node.metrics import Figures, NodeCollector, gauges, serve
 from cluster_worker.node.own_spool import own_spool
 from cluster_worker.node.previews import PreviewThread
 from cluster_worker.node.releases import ReleaseThread
 from cluster_worker.node.runner import Runner
 from cluster_worker.node.storage import Storage, aws_errors_as_broken, client
 from cluster_worker.node.table import job_table
+from cluster_worker.node.tracing import Attempt
 from config.contract import resources
 from config.contract.credentials import signed_in
+from config.contract.otlp import Spans
 from config.contract.settings import SettingError, WorkerSettings, load
 
 # Jobs in hand beyond one for each rank: they are downloaded or stored while others compute.
@@ -115,12 +119,17 @@ def run_node(
         settings.decode_seconds_max,
         settings.streamed_pixels_max,
     )
-    with engine, Decoders(slots, engine.decoder_source.address, *limits) as decoders:
+    with (
+        ExitStack() as stack,
+        engine,
+        Decoders(slots, engine.decoder_source.address, *limits) as decoders,
+    ):
         table = job_table(settings)
         runner = Runner(settings, engine, decoders, table, Storage(settings), worker)
         consumer = Consumer(broker, lanes, runner.run)
         previews, releases = PreviewThread(settings, broker, engine), ReleaseThread(table, broker)
         runner.on_taken, runner.on_moved = releases.on_taken, releases.on_moved
+        stack.callback(observe(settings, runner, engine, consumer))
 
         def ready() -> None:
             # With the kernels of an image, this stays 0.
@@ -151,9 +160,9 @@ def run_node(
                 *(settings, consumer, table, worker, runner.charges),
                 lends=lambda: engine.dispatcher.lent_bytes > 0,
             )
-            with signs, ExitStack() as stack:
+            with signs, ExitStack() as grouped:
                 if group is not None:
-                    runner.group = stack.enter_context(
+                    runner.group = grouped.enter_context(
                         HostGroup(settings, group, engine, table, worker, consumer.is_idle)
                     )
                 consumer.run(settings.drain_seconds, runner.draining.set)
@@ -163,6 +172,39 @@ def run_node(
                 each.stop()
                 each.join()
     event("drained", worker=worker)
+
+
+def observe(
+    settings: WorkerSettings, runner: Runner, engine: Engine, consumer: Consumer
+) -> Callable[[], None]:
+    """Send spans and serve metrics of the jobs, as the settings say; return what ends that.
+
+    Raises
+    ------
+    SettingError
+        If an address of the settings cannot be used.
+    """
+    spans = Spans(settings.trace_collector, lambda error: event("spans lost", error=error))
+    figures, server = None, None
+    if settings.metrics_address:
+        figures, consumer.watches_depths = Figures(), True
+        collector = NodeCollector(figures, gauges(engine, consumer, os.getpid()))
+        server = serve(settings.metrics_address, collector)
+
+    def on_ended(attempt: Attempt) -> None:
+        if figures is not None:
+            figures.add(attempt)
+        spans.send(attempt.spans())
+
+    def end() -> None:
+        spans.flush()
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+
+    if spans or figures is not None:
+        runner.on_ended = on_ended
+    return end
 
 
 def broker_url(settings: WorkerSettings) -> str:

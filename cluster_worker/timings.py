@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+# Shares that are kept of a file of many planes.
+SHARES_MAX = 256
 # Decimals of the seconds in the log: microseconds.
 DIGITS = 6
 
@@ -23,6 +25,23 @@ class Spent(NamedTuple):
 NOTHING = Spent()
 
 
+class Share(NamedTuple):
+    """What one rank did of a job: on which host, until when (ns since 1970), and how long."""
+
+    host: str
+    rank: int
+    ended: int
+    spent: Spent
+
+
+class Phase(NamedTuple):
+    """One time in which a phase took place, with its end in nanoseconds since 1970."""
+
+    name: str
+    ended: int
+    spent: Spent
+
+
 class Timings:
     """The phases of one job and their times; used by the one thread that runs the job.
 
@@ -30,13 +49,22 @@ class Timings:
     ----------
     spent : dict of str to Spent
         By phase.
+    phases : list of Phase
+        One after the other, as they were measured.
+    shares : list of Share
+        Of the ranks that computed the job.
     pixels : int
         Rows × columns of the images that the job reads; 0 before they are known.
+    outcome : str
+        What became of this attempt at the job.
     """
 
     def __init__(self) -> None:
         self.spent: dict[str, Spent] = {}
+        self.phases: list[Phase] = []
+        self.shares: list[Share] = []
         self.pixels = 0
+        self.outcome = "handed back"
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -50,6 +78,8 @@ class Timings:
     def add(self, name: str, spent: Spent) -> None:
         """Add a time to a phase; it may have been measured in another process."""
         self.spent[name] = self.spent.get(name, NOTHING).plus(spent)
+        if spent.seconds:
+            self.phases.append(Phase(name, time.time_ns(), spent))
 
     def cpu_seconds(self) -> float:
         """Return the processor time of all phases, in seconds."""

@@ -90,11 +90,14 @@ def app(tmp_path_factory):
     """The whole app with two ranks, shared by all tests that leave it as they found it.
 
     `app.url` is the site's origin, `app.pids()` the parts' pids, `app.environment` what API and
-    worker were told, and `app.folder` holds the logs.
+    worker were told, `app.folder` holds the logs, and `app.traces_url` shows all traces.
     """
     from infra.local.app import LocalApp
+    from infra.local.ports import HOST, free_ports
 
-    with LocalApp(tmp_path_factory.mktemp("app"), ranks=2, sweep_seconds=1.0, say=print) as app:
+    folder = tmp_path_factory.mktemp("app")
+    watched = {"trace": True, "METRICS_ADDRESS": f"{HOST}:{free_ports(1)[0]}"}
+    with LocalApp(folder, ranks=2, sweep_seconds=1.0, say=print, **watched) as app:
         yield app
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from chalicelib import tracing
 from config.contract import resources
 
 logger = logging.getLogger("dip-api")
@@ -21,7 +22,8 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Write one line."""
-        fields = getattr(record, "fields", {})
+        fields = dict(getattr(record, "fields", {}))
+        trace = fields.pop("trace", "")
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -30,7 +32,9 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return BATCH_ID.sub(lambda found: resources.public_name(found[0]), json.dumps(line))
+        text = BATCH_ID.sub(lambda found: resources.public_name(found[0]), json.dumps(line))
+        # The id of a trace looks like that of a batch, and gives access to nothing.
+        return f'{text[:-1]}, "trace": {json.dumps(trace)}}}' if trace else text
 
 
 def set_up() -> None:
@@ -46,11 +50,16 @@ def set_up() -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
+def trace_id() -> str:
+    """Return the id of the trace of the request that is being answered; empty if it has none."""
+    return tracing.current().trace
+
+
 def event(name: str, batch: str = "", /, **fields: str | float | None) -> None:
     """Log one event; `batch` is written as its hash."""
     if batch:
         fields["batch"] = resources.public_name(batch)
-    logger.info(name, extra={"fields": fields})
+    logger.info(name, extra={"fields": {**fields, "trace": trace_id()}})
 
 
 def figures(described: Mapping[str, Any], values: Mapping[str, int]) -> None:
@@ -62,4 +71,4 @@ def trouble(name: str, batch: str = "", /, **fields: str | float | None) -> None
     """Log one event that an operator should look at; `batch` is written as its hash."""
     if batch:
         fields["batch"] = resources.public_name(batch)
-    logger.warning(name, extra={"fields": fields})
+    logger.warning(name, extra={"fields": {**fields, "trace": trace_id()}})

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from chalicelib.queue import Publisher
 from chalicelib.schemas import Limits
 from config.contract import settings as config_settings
 from config.contract.credentials import signed_in
+from config.contract.otlp import Spans
 from config.contract.settings import NO_BROKER, ApiSettings
 from config.contract.table import JobTable
 
@@ -64,6 +66,7 @@ class Services:
     publisher: Publisher
     fleet: Fleet
     metrics: Metrics
+    spans: Spans
     origin_key: Callable[[], str]
     clock: Callable[[], int]
 
@@ -101,6 +104,7 @@ def make(settings: ApiSettings) -> Services:
         publisher=publisher(settings, settings.publish_seconds),
         fleet=fleet(settings),
         metrics=Metrics(settings.metrics_namespace),
+        spans=spans(settings),
         origin_key=functools.cache(lambda: origin_key(settings)),
         clock=lambda: time.time_ns() // 1_000_000,
     )
@@ -131,6 +135,16 @@ def publisher(settings: ApiSettings, seconds: float) -> Publisher:
     """Make a publisher whose calls take no longer than `seconds`."""
     in_reach = settings.broker_url != NO_BROKER
     return Publisher((lambda: broker_url(settings)) if in_reach else None, seconds)
+
+
+def spans(settings: ApiSettings) -> Spans:
+    """Make what sends spans to the collector of traces, if there is one."""
+    on_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+    return Spans(
+        settings.trace_collector,
+        lambda reason: log.trouble("spans_lost", reason=reason),
+        at_once=on_lambda,
+    )
 
 
 def fleet(settings: ApiSettings) -> Fleet:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib import log, lookup, objects, problems, quotas
+from chalicelib import log, lookup, objects, problems, quotas, tracing
 from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError
 from chalicelib.services import Services
@@ -85,7 +85,9 @@ def queue(services: Services, row: Job, values: Mapping[str, Any]) -> Job:
     If the visitor's lane share has no room, the job waits and is published later.
     """
     due = services.clock() + look_ms(services)
-    with races_as_problems(row):
+    if trace := tracing.traceparent_for_job():
+        values = {**values, "trace": trace}
+    with races_as_problems(row), tracing.step("queue job", job=row.job):
         queued = services.table.queue(
             row, values, due, services.clock, again_in_open_batch(services)
         )
@@ -107,7 +109,8 @@ def publish(services: Services, row: Job) -> bool:
     if not services.publisher.in_reach:
         return False
     try:
-        services.publisher.publish(row.message, resources.LANES[row.lane])
+        with tracing.step("publish message", job=row.job, lane=row.lane):
+            services.publisher.publish(row.message, resources.LANES[row.lane])
     except BrokerError as error:
         log.trouble("publish_failed", row.batch, job=row.job, reason=str(error))
         return False

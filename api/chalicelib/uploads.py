@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import log, lookup, objects, quotas, transitions
+from chalicelib import log, lookup, objects, quotas, tracing, transitions
 from chalicelib.images import UploadError
 from chalicelib.problems import Problem
 from chalicelib.services import Services
@@ -140,7 +140,8 @@ def receive(services: Services, row: Job) -> Job | None:
         If the visitor may send no more today; the job stays as it is.
     """
     try:
-        upload = objects.inspect(services, row)
+        with tracing.step("check upload", job=row.job):
+            upload = objects.inspect(services, row)
         if upload is None and row.upload:
             joined = join(services, row)
             if joined is None:

@@ -22,7 +22,7 @@ from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.request import Request
-from cluster_worker.timings import NOTHING, Spent
+from cluster_worker.timings import NOTHING, Share, Spent
 
 Image = NDArray[Any]
 Progress = Callable[[int, int], None]
@@ -86,6 +86,8 @@ class EngineJob:
         Whether the job was cancelled.
     spent : Spent
         Wall time of the slowest rank, and processor time of all ranks.
+    shares : list of Share
+        What each rank did of the attempt that ended, if it reported that.
     table_bytes : int
         Shared memory that its tables take once it is done.
     hosts : dict of str to list of int
@@ -118,6 +120,7 @@ class EngineJob:
     not_begun: int = 0
     cancelled: bool = False
     spent: Spent = NOTHING
+    shares: list[Share] = field(default_factory=list)
     table_bytes: int = 0
     hosts: dict[str, list[int]] = field(default_factory=dict)
     stored: str = ""

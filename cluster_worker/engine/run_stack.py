@@ -36,7 +36,7 @@ from cluster_worker.pixels.stack import Stack
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan
 from cluster_worker.plan.request import Request
-from cluster_worker.timings import NOTHING
+from cluster_worker.timings import NOTHING, SHARES_MAX, Share
 
 # Makes the job of a plane, by its number among the chosen ones; it may wait for shared memory.
 MakeJob = Callable[[int, Wait], FileJob]
@@ -268,8 +268,8 @@ class StackRun:
     ----------
     done : Future
         Set once all planes are written, or one has failed.
-    spent : Spent
-        What the planes that are done have used.
+    spent, shares : Spent, list of Share
+        What the planes that are done have used, and what ranks did of the first of them.
     began : float
         Seconds on the monotonic clock; 0 before the start.
     joined : JoinedTables
@@ -282,6 +282,7 @@ class StackRun:
         self.file = file
         self.done: Future[None] = Future()
         self.spent, self.began, self.planes_done = NOTHING, 0.0, 0
+        self.shares: list[Share] = []
         self.joined = JoinedTables()
         self.is_waiting = False
         self.ended = threading.Event()
@@ -432,6 +433,7 @@ class StackRun:
             with self.file.naming(number):
                 file.job.wait()
             self.spent = self.spent.plus(file.job.spent)
+            self.shares += file.job.shares if len(self.shares) < SHARES_MAX else []
             yield number, file
         finally:
             self.close_plane(number, file)

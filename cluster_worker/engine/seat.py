@@ -17,7 +17,7 @@ from cluster_worker.engine.world import World
 from cluster_worker.errors import Cancelled
 from cluster_worker.plan.checkpoints import tiles_done
 from cluster_worker.plan.recipe import plan_any
-from cluster_worker.timings import NOTHING, Spent
+from cluster_worker.timings import NOTHING, Share, Spent
 
 # A rank checks for a cancel between two tiles. If it has not stopped after this time, because it is
 # in one long call, its world is replaced.
@@ -149,6 +149,7 @@ class Seat:
         job.ranks.discard(rank)
         job.error = job.error or message.error
         job.spent = parallel(job.spent, message.spent)
+        job.shares.append(Share("", rank, time.time_ns(), message.spent))
         return not job.ranks
 
     def has_grown(self) -> bool:

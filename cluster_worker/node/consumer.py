@@ -7,6 +7,7 @@ thread, and worker threads use the connection only through `add_callback_threads
 import contextlib
 import heapq
 import itertools
+import math
 import random
 import threading
 import time
@@ -36,6 +37,8 @@ BACKOFF_SECONDS_MAX = 30.0
 # After a connection that lasted this long, the backoff starts at its shortest again.
 STEADY_SECONDS = 60.0
 TICK_SECONDS = 0.5
+# Time between two looks at how many messages wait.
+DEPTH_SECONDS = 5.0
 
 
 class Verdict(Enum):
@@ -106,6 +109,9 @@ class Consumer:
         When the connection's thread last ran its loop, on the monotonic clock.
     moved_at : float
         When a message was last taken or settled, or nothing was in hand, on that clock.
+    depths : dict of str to int
+        How many messages waited in each queue when it was last looked at, which is only done if
+        `watches_depths`.
     on_ready : callable
         Called whenever consuming begins, on the connection's thread.
     on_drain : callable
@@ -127,6 +133,9 @@ class Consumer:
         self.seconds_left: float | None = None
         self.alive_at = self.moved_at = time.monotonic()
         self.connection: Any = None
+        self.watches_depths = False
+        self.depths: dict[str, int] = {}
+        self.depths_at = -math.inf
         self.on_ready: Callable[[], None] = lambda: None
         self.on_drain: Callable[[float], None] = lambda until: None
 
@@ -189,6 +198,8 @@ class Consumer:
             self.on_ready()
             while not self.stopping:
                 self.serve()
+                if self.watches_depths:
+                    self.look_at_depths(channel)
             for tag in tags:
                 channel.basic_cancel(tag)
             self.drain(drain_seconds, give_up)
@@ -228,6 +239,16 @@ class Consumer:
         for message, future in list(self.futures.items()):
             if future.done():
                 self.settle(message, verdict_of(message, future))
+
+    def look_at_depths(self, channel: Any) -> None:
+        """Ask the broker now and then how many messages wait; on the connection's thread."""
+        now = time.monotonic()
+        if now < self.depths_at + DEPTH_SECONDS:
+            return
+        self.depths_at = now
+        for queue in resources.QUEUES:
+            found = channel.queue_declare(queue.name, passive=True)
+            self.depths[queue.name] = found.method.message_count
 
     def receive(self, channel: Any, method: Any, properties: Any, body: bytes) -> None:  # noqa: ARG002
         """Start the job of a message; called by pika on the connection's thread."""

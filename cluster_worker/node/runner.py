@@ -27,6 +27,7 @@ from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.scratch import scratch_of
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
+from cluster_worker.node.tracing import Attempt
 from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
 from cluster_worker.pixels.stack import choice_of
 from cluster_worker.timings import Timings
@@ -37,6 +38,7 @@ from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
 from config.contract.table_access import Lost
+from config.contract.trace import Link
 
 # Commands on a batch after which none of its jobs begins.
 ENDING = ("cancel", "delete")
@@ -95,6 +97,8 @@ class Runner:
         Called with the row of each job whose message was taken from the queue.
     on_moved : callable
         Called with the row of each job that was moved to the bulk lane and must be published.
+    on_ended : callable
+        Called with each attempt at a job that ended.
     group : HostGroup or None
         Leases other hosts for large images; None if this host works alone.
     """
@@ -120,6 +124,7 @@ class Runner:
         self.charges = Charges()
         self.on_taken: Callable[[Job], None] = lambda _: None
         self.on_moved: Callable[[Job], None] = lambda _: None
+        self.on_ended: Callable[[Attempt], None] = lambda _: None
         self.group: HostGroup | None = None
 
     def drain(self, until: float) -> None:
@@ -132,8 +137,7 @@ class Runner:
             event("message of a newer version", job=message.job, version=message.version)
             self.draining.wait(UNKNOWN_SECONDS)
             return Verdict.HAND_BACK
-        began = time.monotonic()
-        timings = Timings()
+        began, timings, trace = time.time_ns(), Timings(), Link.read(message.trace).trace
         try:
             with tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder:
                 upload = Fetch(self.storage, Path(folder, "source"))
@@ -150,15 +154,17 @@ class Runner:
                     if verdict is not Verdict.HAND_BACK:
                         used = timings.pixels, timings.cpu_seconds()
                         self.charges.add(claimed[0].visitor, *used)
+                    self.on_ended(Attempt(claimed[0], self.worker, began, time.time_ns(), timings))
         except (Broken, OSError) as error:
             # OSError: the temporary folder cannot be made or removed.
-            event("job put off", job=message.job, error=str(error))
+            event("job put off", job=message.job, trace=trace, error=str(error))
             self.draining.wait(BROKEN_SECONDS)
             return Verdict.HAND_BACK
-        seconds = round(time.monotonic() - began, 3)
+        seconds = round(1e-9 * (time.time_ns() - began), 3)
         event(
             "message settled",
             job=message.job,
+            trace=trace,
             verdict=verdict.value,
             seconds=seconds,
             stages=timings.as_log(),
@@ -232,17 +238,21 @@ class Runner:
         """Run one attempt, and write its outcome on condition that no newer attempt exists."""
         try:
             self.carry_out(row, batch, upload, timings)
+            timings.outcome = "succeeded"
         except Rejected as error:
+            timings.outcome = "failed"
             self.table.fail(row, self.sentence(row, error), "rejected", milliseconds())
         except TooLong:
             # The image is charged when it is done.
-            timings.pixels = 0
+            timings.pixels, timings.outcome = 0, "moved to bulk"
             self.move_to_bulk(row)
         except Cancelled:
             if self.ends < math.inf or self.draining.is_set():
                 self.table.hand_back(row, milliseconds())
                 return Verdict.HAND_BACK
+            timings.outcome = "cancelled"
         except Fault as error:
+            timings.outcome = "fault"
             return self.fault(row, error)
         except (Broken, OSError) as error:
             # OSError: this node has no room for a file, or cannot start a process to decode it.
@@ -328,6 +338,7 @@ class Runner:
                 finally:
                     placed.release()
                     timings.add("compute", spent_on(file.job, self.engine.ranks))
+                    timings.shares.extend(file.job.shares)
                 beat.check()
                 writer = ResultWriter(file, row, source.parent)
                 self.store(row, writer, beat, decoder, timings)

@@ -120,10 +120,13 @@ class Message:
     job: str
     publish: int
     version: int = CHAIN_VERSION
+    # Its traceparent, for people who look at the broker: a worker reads that of the row.
+    trace: str = field(default="", compare=False)
 
     def to_bytes(self) -> bytes:
-        """Encode for the broker."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode()
+        """Encode for the broker; without a trace, as it was before there were any."""
+        members = {name: value for name, value in asdict(self).items() if name != "trace" or value}
+        return json.dumps(members, separators=(",", ":")).encode()
 
     @classmethod
     def from_bytes(cls, body: bytes) -> "Message":
@@ -137,7 +140,8 @@ class Message:
         try:
             found = json.loads(body)
             ids = str(found["batch"]), str(found["job"])
-            return cls(*ids, int(found["publish"]), int(found.get("version", CHAIN_VERSION)))
+            numbers = int(found["publish"]), int(found.get("version", CHAIN_VERSION))
+            return cls(*ids, *numbers, str(found.get("trace", "")))
         except (ValueError, KeyError, TypeError) as error:
             # The body may hold a batch id, and this sentence is logged.
             raise ValueError(f"not a job message, {len(body)} bytes") from error
@@ -168,6 +172,8 @@ class Job:
     reuse: str = ""
     # Version of its messages: what a worker must know to do it.
     version: int = CHAIN_VERSION
+    # traceparent of the request that queued it (`config.contract.trace`), or "".
+    trace: str = ""
     # publish: number of the newest message; published_at: when the broker confirmed it, else 0.
     publish: int = 0
     published_at: int = 0
@@ -264,7 +270,7 @@ class Job:
     @property
     def message(self) -> Message:
         """The message of its newest publish."""
-        return Message(self.batch, self.job, self.publish, self.version)
+        return Message(self.batch, self.job, self.publish, self.version, self.trace)
 
     @property
     def is_out(self) -> bool:

@@ -66,6 +66,11 @@ class Endpoints:
         "Largest TIFF accepted, in bytes; those above UPLOAD_BYTES_MAX must be readable by windows",
         10**12,
     )
+    trace_collector: str = setting(
+        "Collector of traces, such as http://127.0.0.1:4318, which gets OTLP over HTTP; empty for "
+        "none",
+        "",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +189,11 @@ class WorkerSettings(Endpoints):
         "",
     )
     agent_port: int = setting("TCP port at which hosts ask this one for its ranks", 7321)
+    metrics_address: str = setting(
+        "Address at which Prometheus reads the node's metrics, such as 127.0.0.1:9400; empty for "
+        "none",
+        "",
+    )
     mpi_ports: str = setting(
         "TCP ports at which ranks of several hosts reach each other, as LOW:HIGH; empty for any",
         "30000:30999",
@@ -205,6 +215,7 @@ class LocalSettings:
         "127.0.0.1",
     )
     s3_port: int = setting("Port of S3, to which the page uploads; 0 for a free one", 0)
+    trace: int = setting("1 to record traces and show them on a page of their own", 0)
     hosts: int = setting(
         "Workers of `make run`; several are isolated as hosts are, for which they need root", 1
     )

@@ -3,6 +3,7 @@
 import type { Across, FileFacts, Reading } from "./fileFacts";
 import type { Catalogue, OperationForm, OperationTexts, StepBody } from "./recipe";
 import { SAMPLES } from "./samples";
+import type { Trace } from "./trace";
 import type { Writing } from "./writing";
 
 export type JobState =
@@ -282,6 +283,7 @@ const STALL_MS = 45_000;
 interface CallOptions {
   readonly body?: unknown;
   readonly key?: string;
+  readonly trace?: Trace | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -290,7 +292,7 @@ async function call<T>(
   path: string,
   options: CallOptions,
 ): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+  const headers: Record<string, string> = { Accept: "application/json", ...options.trace?.() };
   // Needed without a body, too: the API accepts no POST of another type.
   if (method === "POST") headers["Content-Type"] = "application/json";
   if (options.key !== undefined) headers["Idempotency-Key"] = options.key;
@@ -385,8 +387,8 @@ export const api = {
     return signed;
   },
 
-  uploaded: (batch: string, job: string, signal?: AbortSignal) =>
-    post<JobView>(`/batches/${batch}/jobs/${job}/uploaded`, signal),
+  uploaded: (batch: string, job: string, signal?: AbortSignal, trace?: Trace) =>
+    call<JobView>("POST", `/batches/${batch}/jobs/${job}/uploaded`, { signal, trace }),
 
   retry: (batch: string, job: string, signal?: AbortSignal) =>
     post<JobView>(`/batches/${batch}/jobs/${job}/retry`, signal),

@@ -32,6 +32,7 @@ def main() -> int:
             host=settings.local_host,
             s3_port=settings.s3_port,
             hosts=settings.hosts,
+            trace=bool(settings.trace),
         )
         return run(app, began)
     except (LocalError, SettingError) as error:
@@ -56,6 +57,8 @@ def run(app: LocalApp, began: float) -> int:
         with app:
             try:
                 selfcheck.check(app.url)
+                if app.traces_url:
+                    say(f"traces are shown at {app.traces_url}")
                 say(f"ready {app.url} in {time.monotonic() - began:.1f} s")
                 while True:
                     signal.pause()

@@ -62,6 +62,8 @@ class LocalApp:
         Port of S3; 0 chooses a free one.
     hosts : int
         Number of workers; several are isolated from each other as hosts are, and share images.
+    trace : bool
+        Whether to record traces, and to show them on a page.
     **settings : str
         Further settings of API and worker, such as ``KEPT_SECONDS="60"``.
 
@@ -69,6 +71,8 @@ class LocalApp:
     ----------
     url : str
         Origin of the site.
+    traces_url : str
+        Page of the traces; empty if none are recorded.
     environment : dict of str to str
         Environment variables of API and worker, read there by `config.contract.settings.load`.
     supervisor : Supervisor
@@ -91,6 +95,7 @@ class LocalApp:
         host: str = HOST,
         s3_port: int = 0,
         hosts: int = 1,
+        trace: bool = False,
         **settings: str,
     ) -> None:
         self.folder = folder
@@ -104,6 +109,7 @@ class LocalApp:
         self.s3_port = s3_port
         check_count(hosts)
         self.hosts = IsolatedHosts(hosts, f"dip{self.port}") if hosts > 1 and worker else None
+        self.traces_url = f"http://{HOST}:{free_ports(1)[0]}" if trace else ""
         self.settings = settings
         self.environment: dict[str, str] = {}
         self._closing = ExitStack()
@@ -146,9 +152,12 @@ class LocalApp:
         names = [each.name for each in workers]
         self.supervisor = Supervisor(self.folder, self.say)
         self._closing.callback(self.supervisor.end, drained_first=names)
-        hosts = self.hosts
-        doors = [hosts.door(each, [broker.port, aws]) for each in hosts.names] if hosts else []
-        for process in (broker.process, self._aws(aws), *doors):
+        hosts, doors_to = self.hosts, [broker.port, aws]
+        viewer = [self._traces()] if self.traces_url else []
+        if self.traces_url:
+            doors_to.append(int(self.traces_url.rpartition(":")[2]))
+        doors = [hosts.door(each, doors_to) for each in hosts.names] if hosts else []
+        for process in (broker.process, self._aws(aws), *doors, *viewer):
             self.supervisor.start(process)
         # The worker starts its MPI world while the broker starts, and retries its connection to
         # the broker until that succeeds.
@@ -192,6 +201,7 @@ class LocalApp:
             "FI_TCP_IFACE": "lo",
             "DRAIN_SECONDS": f"{DRAIN_SECONDS:g}",
             "ORIGIN_KEY": secrets.token_hex(16),
+            "TRACE_COLLECTOR": self.traces_url,
             # The only visitor of this machine may use all of it.
             **dict.fromkeys(QUOTAS, "0"),
         } | self.settings
@@ -206,6 +216,11 @@ class LocalApp:
             **self.environment,
         )
         return replace(process, stop_seconds=0.0, loses="all batches and files are lost")
+
+    def _traces(self) -> Process:
+        port = self.traces_url.rpartition(":")[2]
+        process = Process.python("traces", "infra.local.traces", f"--port={port}")
+        return replace(process, stop_seconds=0.0, loses="the traces so far are lost")
 
     def _api(self, port: int) -> Process:
         return Process.python(

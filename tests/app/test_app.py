@@ -5,17 +5,21 @@ import json
 import os
 import re
 import subprocess
+import time
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from skimage import data
 
+from config.contract import resources
 from tests.app import pictures
 from tests.client import Client
 
 pytestmark = pytest.mark.slow
 
 OPERATIONS_OF_A_RECIPE = 17
+SMALL = pictures.png(pictures.small(0))
 
 
 @pytest.fixture
@@ -55,6 +59,22 @@ def test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same(client):
     assert job["tiles"]["total"] > 1
     found = pictures.pixels(client.download(job))
     pictures.assert_blurred(found, image)
+
+
+def test_a_node_tells_prometheus_of_its_jobs_and_of_the_broker_s_queues(app, client):
+    batch, _ = client.submit([{"operation": "invert"}], [("a.png", "image/png", SMALL)])
+    client.wait(batch, 1)
+    wanted = [f'dip_queue_messages{{queue="{each.name}"}}' for each in resources.QUEUES]
+    wanted += ['dip_attempts_total{outcome="succeeded"}', 'dip_memory_bytes{process="rank 1"}']
+    until = time.monotonic() + 60
+    while missing := [each for each in wanted if each not in metrics(app)]:
+        assert time.monotonic() < until, missing
+        time.sleep(0.2)
+
+
+def metrics(app):
+    with urlopen(f"http://{app.environment['METRICS_ADDRESS']}/metrics", timeout=10) as answer:
+        return answer.read().decode()
 
 
 def test_every_operation_runs_through_the_app(client):

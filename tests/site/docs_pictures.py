@@ -1,10 +1,13 @@
-"""`make pictures`: take the pictures of the page in docs anew, from the app itself."""
+"""`make pictures`: take the pictures in docs anew, from the app itself; some by their names."""
 
 import io
 import shutil
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from skimage import data
@@ -68,26 +71,53 @@ def measured(page, docs):
     save(page, docs / "measured.webp")
 
 
-def take(url, docs):
-    """Take all pictures from the app at an address."""
+def traced(page, docs, traces):
+    """A photograph is blurred, and its trace is shown: the picture of docs/operators.md."""
+    sent = []
+    page.on(
+        "request",
+        lambda request: sent.append(request.headers) if "/uploaded" in request.url else None,
+    )
+    # The first image may meet ranks that still start.
+    for name in ("first.png", "astronaut.png"):
+        image = np.tile(data.astronaut(), (2, 2, 1))
+        choose(page, (name, "image/png", pictures.png(image)))
+        if name == "first.png":
+            add_filter(page, "Blurring")
+        process(page)
+        succeeds(page, name, 120)
+    page.set_viewport_size({"width": 1100, "height": 200})
+    address = f"{traces}/{sent[-1]['traceparent'].split('-')[1]}"
+    page.goto(address)
+    until(page, lambda: "rank 1" in page.reload().text(), "the spans arrived")
+    page.screenshot(path=docs / "trace.png", full_page=True)
+    shot = Image.open(docs / "trace.png").convert("RGB")
+    shot.quantize(COLOURS, dither=Image.Dither.NONE).save(docs / "trace.png", optimize=True)
+
+
+def take(app, docs, wanted):
+    """Take the pictures of these names from the app."""
+    takers = {"app": counted, "measured": measured, "trace": partial(traced, traces=app.traces_url)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=ARGUMENTS
         )
-        for picture in (counted, measured):
+        for name in wanted or takers:
             page = browser.new_page(viewport=WINDOW, reduced_motion="reduce")
             page.on("dialog", lambda dialog: dialog.accept())
-            page.goto(url)
-            picture(page, docs)
+            page.goto(app.url)
+            takers[name](page, docs)
             page.close()
         browser.close()
 
 
 def main():
     """Write the library's pictures; start the app, take its pictures, and end it."""
-    preset_pictures.write()
-    with tempfile.TemporaryDirectory() as folder, LocalApp(Path(folder), say=print) as app:
-        take(app.url, TOP / "docs")
+    wanted = sys.argv[1:]
+    if not wanted:
+        preset_pictures.write()
+    with tempfile.TemporaryDirectory() as folder, LocalApp(Path(folder), 0, 2, trace=True) as app:
+        take(app, TOP / "docs", wanted)
 
 
 if __name__ == "__main__":

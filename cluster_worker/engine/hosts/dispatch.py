@@ -5,6 +5,7 @@ import itertools
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cluster_worker.engine.compiling import Kernels
@@ -17,7 +18,7 @@ from cluster_worker.engine.job import EngineJob
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.log import event
 from cluster_worker.plan.checkpoints import Checkpoint, tiles_done
-from cluster_worker.timings import Spent
+from cluster_worker.timings import Share, Spent
 
 
 class HostDispatcher:
@@ -185,9 +186,9 @@ class HostDispatcher:
             world.start(self.ranks_each, self.job_bytes, self.job_seconds)
             job.hosts = world.ranks
             event("world started", job=job.task.job, attempt=attempt, ranks=world.ranks)
-            spent = world.run(task, ranks, add_tiles, lambda: self.must_stop(job))
+            job.shares = world.run(task, ranks, add_tiles, lambda: self.must_stop(job))
         moved.fetch(task)
-        job.spent = together(spent)
+        job.spent = together(job.shares)
 
     def must_stop(self, job: EngineJob) -> bool:
         """Return whether a job must end before it is done."""
@@ -202,6 +203,7 @@ class HostDispatcher:
             job.error, job.cancelled = error, True
 
 
-def together(spent: list[list[float]]) -> Spent:
+def together(shares: Sequence[Share]) -> Spent:
     """Combine the times of ranks that worked at the same time."""
-    return Spent(max(each[0] for each in spent), sum(each[1] for each in spent))
+    spent = [each.spent for each in shares]
+    return Spent(max(each.seconds for each in spent), sum(each.cpu_seconds for each in spent))

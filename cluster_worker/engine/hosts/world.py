@@ -25,6 +25,7 @@ from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
 from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.recipe import plan_any
+from cluster_worker.timings import Share, Spent
 
 # Time between two looks at mpiexec, the agents and a cancel, if nothing comes.
 LOOK_SECONDS = 0.25
@@ -164,8 +165,10 @@ class HostWorld:
         # Without the program, whose path is this host's.
         return [line.removeprefix(LAUNCH).split()[1:] for line in lines]
 
-    def run(self, task: Task, ranks: int, tiles: OnTiles, is_cancelled: Callable[[], bool]) -> Any:
-        """Run a task on all ranks, and return what they spent: pairs of seconds.
+    def run(
+        self, task: Task, ranks: int, tiles: OnTiles, is_cancelled: Callable[[], bool]
+    ) -> list[Share]:
+        """Run a task on all ranks, and return what each of them did.
 
         Parameters
         ----------
@@ -188,6 +191,7 @@ class HostWorld:
         for channel in self.channels.values():
             channel.send("task", task=given, private=private)
         done: list[Message] = []
+        shares: list[Share] = []
         cancel_by = None
         while len(done) < ranks:
             for name, message in self.messages():
@@ -197,6 +201,8 @@ class HostWorld:
                     tiles(int(message["tiles"]), reached and Checkpoint(*map(int, reached)))
                 if message["kind"] == "done":
                     done.append(message)
+                    share = int(message["rank"]), time.time_ns(), Spent(*message["spent"])
+                    shares.append(Share(name.rpartition(":")[0], *share))
             self.check_process()
             if cancel_by is None and is_cancelled():
                 cancel_by = time.monotonic() + CANCEL_SECONDS
@@ -208,7 +214,7 @@ class HostWorld:
         for error in errors:
             if error is not None:
                 raise error
-        return [each["spent"] for each in done]
+        return shares
 
     def messages(self) -> Iterator[tuple[str, Message]]:
         """Wait a moment, and yield what the agents say; raises `Lost` if one is gone or silent."""

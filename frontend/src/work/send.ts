@@ -15,6 +15,7 @@ import { pathOf } from "../folders";
 import { nameOf } from "../names";
 import { type ImageItem, type Transfer, pending } from "../state/images";
 import { texts } from "../texts";
+import { type Trace, beginTrace } from "../trace";
 import { type UploadPhase, upload, uploadInParts } from "../uploader";
 import { writeIn } from "../writing";
 import type { Desk } from "./desk";
@@ -220,13 +221,14 @@ export async function transfer(desk: Desk, id: string, form: UploadForm | null):
   const inParts = { ...common, send: desk.api.sendPart };
   change({ phase: "waiting", sent: 0 });
   try {
-    await desk.uploads(() =>
-      file.size > PARTS_FROM_BYTES
-        ? uploadInParts(file, calls, inParts, signal)
-        : upload(file, form, whole, signal),
-    );
+    const trace = await desk.uploads(async () => {
+      const begun = beginTrace();
+      if (file.size > PARTS_FROM_BYTES) await uploadInParts(file, calls, inParts, signal);
+      else await upload(file, form, whole, signal);
+      return begun;
+    });
     change({ phase: "checking", sent: file.size });
-    const view = await report(desk, batch, job, signal, () => change({ phase: "joining" }));
+    const view = await report(desk, batch, job, trace, signal, () => change({ phase: "joining" }));
     desk.dispatch({ type: "job answered", id, job: view });
     change(null);
   } catch (error) {
@@ -243,11 +245,12 @@ async function report(
   desk: Desk,
   batch: string,
   job: string,
+  trace: Trace,
   signal: AbortSignal,
   onJoining: () => void,
 ): Promise<JobView> {
   for (;;) {
-    const view = await desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    const view = await desk.through(() => desk.api.uploaded(batch, job, signal, trace), signal);
     if (view.state !== "joining") return view;
     onJoining();
     await desk.waiting.sleep(JOINING_MS, signal);
@@ -265,7 +268,8 @@ async function copy(desk: Desk, id: string, form: UploadForm | null): Promise<vo
   desk.running.set(id, controller);
   const { signal } = controller;
   try {
-    const asked = () => desk.through(() => desk.api.uploaded(batch, job, signal), signal);
+    const trace = beginTrace();
+    const asked = () => desk.through(() => desk.api.uploaded(batch, job, signal, trace), signal);
     desk.dispatch({ type: "job answered", id, job: await desk.calls(asked) });
     desk.dispatch({ type: "transfer changed", id, transfer: null });
   } catch (error) {

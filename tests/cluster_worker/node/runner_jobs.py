@@ -17,7 +17,9 @@ DEEP = np.tile(data.camera(), (1, 9))[:300]
 SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
 
 
-def put(runner, s3, image, steps, format="same", lane="interactive", inputs=(), write=None):
+def put(
+    runner, s3, image, steps, format="same", lane="interactive", inputs=(), write=None, trace=""
+):
     """Store a TIFF and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, image, tile=(256, 256))
@@ -30,10 +32,10 @@ def put(runner, s3, image, steps, format="same", lane="interactive", inputs=(), 
     size = len(buffer.getvalue())
     kind = "image/tiff"
     job = Job(batch_id, JOB, "scan.tif", size, kind, "queued", 0, KEPT, changed_at(0, JOB), etag)
-    job = replace(job, publish=1, lane=lane)
+    job = replace(job, publish=1, lane=lane, trace=trace)
     for item in (batch.to_item(), job.to_item()):
         runner.table.access.client.put_item(TableName=runner.settings.table, Item=item)
-    return Message(batch_id, JOB, 1)
+    return Message(batch_id, JOB, 1, trace=trace)
 
 
 def row_of(runner, message):
