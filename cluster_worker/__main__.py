@@ -16,7 +16,7 @@ from cluster_worker.engine.prebuilt import count_compiled, use_prebuilt
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.log import event
-from cluster_worker.node.consumer import Consumer
+from cluster_worker.node.consumer import Address, Consumer
 from cluster_worker.node.group import GroupSettings, group_settings, tell_ranks_of_store
 from cluster_worker.node.hosts import HostGroup
 from cluster_worker.node.lifecycle import LifeSigns
@@ -53,7 +53,9 @@ def main() -> int:
         group = group_settings(settings)
         use_prebuilt(settings.kernels_dir)
         tell_ranks_of_store(settings)
-        broker = broker_url(settings)
+        # The settings are read anew as well: a file of them may have changed.
+        again = lambda: broker_url(load(WorkerSettings, "cluster_worker"))  # noqa: E731
+        broker = Address(broker_url(settings), again)
         with own_spool(Path(settings.spool_dir)) as spool:
             settings = replace(settings, spool_dir=str(spool))
             run_node(settings, broker, start_engine(settings), group)
@@ -93,7 +95,7 @@ def start_engine(settings: WorkerSettings) -> Engine:
 
 
 def run_node(
-    settings: WorkerSettings, broker: str, engine: Engine, group: GroupSettings | None = None
+    settings: WorkerSettings, broker: Address, engine: Engine, group: GroupSettings | None = None
 ) -> None:
     """Consume jobs until a signal or a termination notice, then drain.
 
@@ -101,8 +103,8 @@ def run_node(
     ----------
     settings : WorkerSettings
         Of the node.
-    broker : str
-        URL of the broker.
+    broker : Address
+        Of the broker.
     engine : Engine
         Runs the jobs; ended at the end.
     group : GroupSettings, optional

@@ -22,6 +22,7 @@ from typing import Any
 import pika
 import pika.exceptions
 
+from cluster_worker.errors import Broken
 from cluster_worker.log import event
 from config.contract import resources
 from config.contract.job import Message
@@ -33,6 +34,11 @@ Work = Callable[[Publish], None]
 
 # Errors that end a connection. Some errors while connecting are no AMQPError.
 CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
+# Errors of a broker that does not take the password.
+REFUSED_ERRORS = (
+    pika.exceptions.ProbableAuthenticationError,
+    pika.exceptions.ProbableAccessDeniedError,
+)
 BACKOFF_SECONDS_MAX = 30.0
 # After a connection that lasted this long, the backoff starts at its shortest again.
 STEADY_SECONDS = 60.0
@@ -48,6 +54,49 @@ class Verdict(Enum):
     HAND_BACK = "handed back"  # the job's attempts and faults are not changed
     FAULT = "faulted"  # queued again; the broker counts a delivery
     DEAD = "dead"  # to the dead letters, from which an operator can send it back
+
+
+class Address:
+    """The broker's address, which is read again when the broker refuses its password.
+
+    So a password can change while nodes run: open connections stay, and new ones use the new one.
+
+    Parameters
+    ----------
+    url : str
+        With user and password.
+    again : callable
+        Reads the address again; raises Broken or ValueError if it cannot.
+    """
+
+    def __init__(self, url: str, again: Callable[[], str] | None = None) -> None:
+        pika.URLParameters(url)  # one that is none ends the node at its start
+        self.url = url
+        self.again = again or (lambda: url)
+        self.lock = threading.Lock()
+
+    def connect(self) -> pika.BlockingConnection:
+        """Open a connection; raises one of `CONNECTION_ERRORS`.
+
+        If the broker refuses the password, the address is read again, and another one is tried.
+        """
+        used = self.url
+        try:
+            return pika.BlockingConnection(pika.URLParameters(used))
+        except REFUSED_ERRORS:
+            if not self.renew(used):
+                raise
+        return pika.BlockingConnection(pika.URLParameters(self.url))
+
+    def renew(self, used: str) -> bool:
+        """Read the address again unless another thread has; return whether it changed."""
+        with self.lock:
+            if self.url == used:
+                try:
+                    self.url = self.again()
+                except (Broken, ValueError) as error:
+                    event("broker's password not read", error=str(error))
+            return self.url != used
 
 
 def serve_with_reconnects(
@@ -96,7 +145,7 @@ class Consumer:
 
     Parameters
     ----------
-    url : str
+    address : Address
         Of the broker.
     slots : mapping
         Number of messages in hand at a time, by name of the queue.
@@ -119,9 +168,9 @@ class Consumer:
     """
 
     def __init__(
-        self, url: str, slots: Mapping[str, int], work: Callable[[Message], Verdict]
+        self, address: Address, slots: Mapping[str, int], work: Callable[[Message], Verdict]
     ) -> None:
-        self.parameters = pika.URLParameters(url)
+        self.address = address
         self.slots = slots
         self.work = work
         self.pool = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
@@ -185,7 +234,7 @@ class Consumer:
         AMQPError, OSError
             If the connection is lost.
         """
-        self.connection = pika.BlockingConnection(self.parameters)
+        self.connection = self.address.connect()
         try:
             channel = self.connection.channel()
             for queue in resources.QUEUES:
@@ -313,7 +362,7 @@ class Publisher:
 
     Parameters
     ----------
-    url : str
+    address : Address
         Of the broker.
 
     Attributes
@@ -322,8 +371,8 @@ class Publisher:
         Set to end `run`.
     """
 
-    def __init__(self, url: str) -> None:
-        self.parameters = pika.URLParameters(url)
+    def __init__(self, address: Address) -> None:
+        self.address = address
         self.requests: SimpleQueue[tuple[float, Work]] = SimpleQueue()
         # Requests that are not due yet, the next one first.
         self.later: list[tuple[float, int, Work]] = []
@@ -354,7 +403,7 @@ class Publisher:
 
     def serve(self) -> None:
         """Open a connection, and carry out requests until stopped."""
-        with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
+        with contextlib.closing(self.address.connect()) as connection:
             channel = connection.channel()
             channel.confirm_delivery()
             durable = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent.value)
@@ -377,7 +426,7 @@ class RpcServer:
 
     Parameters
     ----------
-    url : str
+    address : Address
         Of the broker.
     queue : Queue
         The queue of the questions.
@@ -390,8 +439,10 @@ class RpcServer:
         Set to end `run`.
     """
 
-    def __init__(self, url: str, queue: resources.Queue, work: Callable[[bytes], bytes]) -> None:
-        self.parameters = pika.URLParameters(url)
+    def __init__(
+        self, address: Address, queue: resources.Queue, work: Callable[[bytes], bytes]
+    ) -> None:
+        self.address = address
         self.queue = queue
         self.work = work
         self.stopping = threading.Event()
@@ -402,7 +453,7 @@ class RpcServer:
 
     def serve(self) -> None:
         """Open a connection, and answer questions until stopped."""
-        with contextlib.closing(pika.BlockingConnection(self.parameters)) as connection:
+        with contextlib.closing(self.address.connect()) as connection:
             channel = connection.channel()
             channel.queue_declare(self.queue.name, durable=True, arguments=self.queue.arguments)
             channel.basic_qos(prefetch_count=1)

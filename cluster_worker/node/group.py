@@ -2,8 +2,9 @@
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 
-from cluster_worker.engine.hosts.channel import check_secret
+from cluster_worker.engine.hosts.channel import Secret, check_secret
 from cluster_worker.engine.hosts.group import read_secret
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.node.metadata import Metadata
@@ -15,7 +16,7 @@ from config.contract.settings import SettingError, WorkerSettings
 class GroupSettings:
     """Secret of the group, and address and zone of this host."""
 
-    secret: bytes = field(repr=False)
+    secret: Secret = field(repr=False)
     address: str
     zone: str
 
@@ -46,7 +47,8 @@ def group_settings(settings: WorkerSettings) -> GroupSettings | None:
             "HOST_ADDRESS is not set, and HOSTS_MAX is above 1; set it to the address by which the "
             "other hosts reach this one"
         )
-    return GroupSettings(secret, address, zone)
+    again = partial(secret_of, settings)
+    return GroupSettings(Secret(secret, again), address, zone)
 
 
 def secret_of(settings: WorkerSettings) -> bytes:

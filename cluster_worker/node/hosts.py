@@ -14,7 +14,7 @@ from typing import Self
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.hosts.agent import Agent
-from cluster_worker.engine.hosts.channel import Lost
+from cluster_worker.engine.hosts.channel import Lost, OtherSecret
 from cluster_worker.engine.hosts.group import Hosts, name_of
 from cluster_worker.engine.hosts.identity import likeness
 from cluster_worker.engine.hosts.session import Terms
@@ -306,6 +306,11 @@ class HostGroup:
                 # It was killed, and its row does not tell yet.
                 event("host lost", lease=lease.name, host=error.host, error=str(error))
                 lease.drop(error.host)
+            except OtherSecret as error:
+                # It may have changed. If this host has read it again, the others do so as well.
+                if not self.group.secret.renew():
+                    event("hosts not used", lease=lease.name, error=str(error))
+                    return None
             except (Broken, Rejected, OSError) as error:
                 event("hosts not used", lease=lease.name, error=str(error))
                 return None
@@ -317,7 +322,7 @@ class HostGroup:
         hosts = Hosts(
             tuple(name_of(each.address) for each in lease.hosts),
             f"s3://{settings.uploads_bucket}/{resources.SCRATCH_PREFIX}",
-            self.group.secret,
+            self.group.secret.value,
             settings.mpi_ports,
             lease.name,
         )

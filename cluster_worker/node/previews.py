@@ -23,7 +23,7 @@ from cluster_worker.imagefiles.planes import choose_planes, read_plane_header
 from cluster_worker.imagefiles.streams import reserve
 from cluster_worker.imagefiles.viewing import viewable
 from cluster_worker.log import event
-from cluster_worker.node.consumer import RpcServer
+from cluster_worker.node.consumer import Address, RpcServer
 from cluster_worker.node.samples import samples
 from cluster_worker.node.views import SHOWN_DTYPES
 from cluster_worker.pixels.header import header_of
@@ -328,13 +328,13 @@ class PreviewThread(threading.Thread):
     ----------
     settings : WorkerSettings
         Folder in memory for pixels.
-    broker : str
-        URL of the broker.
+    broker : Address
+        Of the broker.
     engine : Engine
         The engine of the jobs; it must outlive this thread.
     """
 
-    def __init__(self, settings: WorkerSettings, broker: str, engine: Engine) -> None:
+    def __init__(self, settings: WorkerSettings, broker: Address, engine: Engine) -> None:
         super().__init__(name="previews")
         self.settings = settings
         self.engine = engine

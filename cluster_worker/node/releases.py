@@ -6,7 +6,7 @@ from functools import partial
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
-from cluster_worker.node.consumer import Publish, Publisher
+from cluster_worker.node.consumer import Address, Publish, Publisher
 from cluster_worker.node.table import milliseconds
 from config.contract import resources
 from config.contract.job import Job
@@ -30,11 +30,11 @@ class ReleaseThread(threading.Thread):
     ----------
     table : JobTable
         Holds the waiting jobs.
-    broker : str
-        URL of the broker.
+    broker : Address
+        Of the broker.
     """
 
-    def __init__(self, table: JobTable, broker: str) -> None:
+    def __init__(self, table: JobTable, broker: Address) -> None:
         super().__init__(name="releases")
         self.table = table
         self.publisher = Publisher(broker)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cluster_worker.engine.compiling import Kernels
-from cluster_worker.engine.hosts.channel import Channel, Lost, accept
+from cluster_worker.engine.hosts.channel import Channel, Lost, Secret, accept
 from cluster_worker.engine.hosts.identity import identity
 from cluster_worker.engine.hosts.session import NO_TERMS, Session, Terms
 from cluster_worker.engine.launch import RankSource
@@ -48,8 +48,8 @@ class Agent:
         To listen at; "" for all of this host.
     port : int
         TCP port; 0 for any.
-    secret : bytes
-        As in `check_secret`.
+    secret : bytes or Secret
+        As in `check_secret`; a `Secret` may be read again.
     scratch_dir : str or Path
         Folder in memory for what ranks and decoders share.
     warm : bool or collection of str
@@ -74,14 +74,15 @@ class Agent:
         self,
         address: str,
         port: int,
-        secret: bytes,
+        secret: bytes | Secret,
         scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
         warm: bool | Collection[str] = True,
         ports: str = "",
         beside: WarmProcesses | None = None,
         terms: Terms = NO_TERMS,
     ) -> None:
-        self.secret, self.ports = secret, ports
+        self.secret = secret if isinstance(secret, Secret) else Secret(secret)
+        self.ports = ports
         self.beside, self.terms = beside, terms
         self.listener = socket.create_server((address, port), backlog=GUESTS_MAX)
         self.busy = threading.Lock()

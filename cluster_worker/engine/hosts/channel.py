@@ -10,14 +10,18 @@ import contextlib
 import hashlib
 import hmac
 import json
+import math
 import os
 import select
 import socket
 import struct
+import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self
 
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.log import event
 
 NONCE_BYTES = 32
 SIGNATURE_BYTES = hashlib.sha256().digest_size
@@ -34,6 +38,8 @@ CONNECT_SECONDS = 4.0
 PING_SECONDS = 1.0
 SILENT_SECONDS = 5.0
 PING = "ping"
+# Shortest time between two reads of the secret.
+RENEW_SECONDS = 10.0
 
 Message = dict[str, Any]
 
@@ -52,6 +58,44 @@ class Lost(Broken):
     def __init__(self, host: str, problem: str) -> None:
         super().__init__(f"host {host}: {problem}")
         self.host = host
+
+
+class OtherSecret(Rejected):
+    """A host that answers has another secret."""
+
+
+class Secret:
+    """The secret of a group; it is read again when another host seems to have another one.
+
+    So it can change while hosts run. During the change, hosts that have the new one and hosts that
+    have the old one do not work together.
+
+    Parameters
+    ----------
+    value : bytes
+        As in `check_secret`.
+    again : callable
+        Reads it again; raises Rejected, Broken or ValueError if it cannot.
+    """
+
+    def __init__(self, value: bytes, again: Callable[[], bytes] | None = None) -> None:
+        self.value = value
+        self.again = again
+        self.lock = threading.Lock()
+        self.read_at = -math.inf
+
+    def renew(self) -> bool:
+        """Read it again, unless that was done a moment ago; return whether it changed."""
+        with self.lock:
+            former, now = self.value, time.monotonic()
+            # A stranger that tries secrets must not make this host ask all the time.
+            if self.again is not None and now > self.read_at + RENEW_SECONDS:
+                self.read_at = now
+                try:
+                    self.value = self.again()
+                except (Rejected, Broken, ValueError) as error:
+                    event("hosts' secret not read", error=str(error))
+            return self.value != former
 
 
 class Channel:
@@ -192,7 +236,7 @@ def connect(host: str, port: int, secret: bytes) -> Channel:
     ------
     Lost
         If it does not answer in CONNECT_SECONDS.
-    Rejected
+    OtherSecret
         If it has another secret.
     """
     name = f"{host}:{port}"
@@ -209,7 +253,7 @@ def connect(host: str, port: int, secret: bytes) -> Channel:
         if not answer or not is_true(
             read_exactly(sock, SIGNATURE_BYTES), proof(secret, b"agent", theirs + ours)
         ):
-            raise Rejected(f"host {name}: its agent has another secret; give all the same file")
+            raise OtherSecret(f"host {name}: its agent has another secret; give all the same file")
     except OSError as error:
         sock.close()
         raise Lost(name, f"what listens there does not answer: {error}") from error
@@ -220,8 +264,10 @@ def connect(host: str, port: int, secret: bytes) -> Channel:
     return Channel(sock, name, *keys)
 
 
-def accept(sock: socket.socket, name: str, secret: bytes) -> Channel:
+def accept(sock: socket.socket, name: str, known: Secret) -> Channel:
     """Let an engine prove that it knows the secret, and prove the same to it.
+
+    If it seems to know another one, the secret is read again: it may have changed.
 
     Raises
     ------
@@ -234,8 +280,12 @@ def accept(sock: socket.socket, name: str, secret: bytes) -> Channel:
     sock.sendall(ours)
     content = read_exactly(sock, NONCE_BYTES + SIGNATURE_BYTES)
     theirs, given = content[:NONCE_BYTES], content[NONCE_BYTES:]
+    secret = known.value
     if not is_true(given, proof(secret, b"engine", ours + theirs)):
-        raise OSError("who has connected does not know the secret")
+        known.renew()
+        secret = known.value
+        if not is_true(given, proof(secret, b"engine", ours + theirs)):
+            raise OSError("who has connected does not know the secret")
     sock.sendall(proof(secret, b"agent", ours + theirs))
     keys = (proof(secret, each, ours + theirs) for each in (b"to engine", b"to agent"))
     return Channel(sock, name, *keys)

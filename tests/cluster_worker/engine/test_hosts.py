@@ -12,7 +12,7 @@ from cluster_worker import Broken, Rejected
 from cluster_worker.cli import parse
 from cluster_worker.cli_hosts import hosts_of
 from cluster_worker.engine.hosts import channel as channels
-from cluster_worker.engine.hosts.channel import Channel, Lost, accept, connect
+from cluster_worker.engine.hosts.channel import Channel, Lost, Secret, accept, connect
 from cluster_worker.engine.hosts.dispatch import HostDispatcher
 from cluster_worker.engine.hosts.group import Hosts, name_of
 from cluster_worker.engine.hosts.identity import check_alike, identity
@@ -44,14 +44,14 @@ def listener():
         yield listener
 
 
-def joined(listener, secret=SECRET):
+def joined(listener, secret=SECRET, known=None):
     """Return the channels of both sides; None for a side that refused the other."""
     found = {}
 
     def serve():
         sock, _ = listener.accept()
         try:
-            found["agent"] = accept(sock, "engine", SECRET)
+            found["agent"] = accept(sock, "engine", known or Secret(SECRET))
         except OSError as error:
             sock.close()
             found["error"] = str(error)
@@ -82,6 +82,19 @@ def test_who_does_not_know_the_secret_is_refused_by_both(listener):
     assert found["error"] == "who has connected does not know the secret"
 
 
+def test_an_agent_reads_its_secret_again_when_an_engine_has_another_one(listener):
+    new, reads = b"another secret of sixteen bytes", []
+    known = Secret(SECRET, lambda: reads.append(1) or new)
+    found = joined(listener, new, known)
+    with found["engine"], found["agent"]:
+        found["engine"].send("task", task=[1])
+        assert found["agent"].wait(5) == [{"kind": "task", "task": [1]}]
+    # Strangers that try secrets do not make it read again and again.
+    for _ in range(3):
+        assert "has another secret" in joined(listener, b"a stranger's secret", known)["refused"]
+    assert len(reads) == 1
+
+
 @pytest.mark.parametrize("content", [b"GET / HTTP/1.1\r\n\r\n", pickle.dumps(print), b""])
 def test_an_agent_reads_nothing_of_a_stranger(listener, content, monkeypatch):
     monkeypatch.setattr(channels, "CONNECT_SECONDS", 0.3)
@@ -89,7 +102,7 @@ def test_an_agent_reads_nothing_of_a_stranger(listener, content, monkeypatch):
         sock, _ = listener.accept()
         stranger.sendall(content.ljust(64, b"\0") if content else b"")
         with sock, pytest.raises(OSError, match=r"does not know the secret|timed out"):
-            accept(sock, "stranger", SECRET)
+            accept(sock, "stranger", Secret(SECRET))
 
 
 def test_a_stranger_that_sends_byte_by_byte_does_not_stay(listener, monkeypatch):
@@ -107,7 +120,7 @@ def test_a_stranger_that_sends_byte_by_byte_does_not_stay(listener, monkeypatch)
         thread.start()
         try:
             with sock, pytest.raises(OSError, match="no proof came within"):
-                accept(sock, "stranger", SECRET)
+                accept(sock, "stranger", Secret(SECRET))
         finally:
             left.set()
             thread.join()

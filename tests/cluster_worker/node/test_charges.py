@@ -5,7 +5,7 @@ import pytest
 from cluster_worker.errors import Broken
 from cluster_worker.node import releases
 from cluster_worker.node.charges import Charges
-from cluster_worker.node.consumer import Publisher
+from cluster_worker.node.consumer import Address, Publisher
 from cluster_worker.node.releases import ReleaseThread
 from config.contract import resources
 from config.contract.job import Job
@@ -86,7 +86,7 @@ def requested(thread):
 
 
 def test_messages_taken_in_a_row_ask_for_waiting_jobs_once_and_once_more_at_the_end(clock):
-    thread = ReleaseThread(None, "amqp://unused")
+    thread = ReleaseThread(None, Address("amqp://unused"))
     for _ in range(50):
         thread.on_taken(row("same"))
     assert requested(thread) == [(100.0, "v", "interactive"), (101.0, "v", "interactive")]
@@ -96,7 +96,7 @@ def test_messages_taken_in_a_row_ask_for_waiting_jobs_once_and_once_more_at_the_
 
 
 def test_another_visitor_and_another_lane_are_asked_for_by_themselves(clock):
-    thread = ReleaseThread(None, "amqp://unused")
+    thread = ReleaseThread(None, Address("amqp://unused"))
     for visitor, lane in (("v", "interactive"), ("w", "interactive"), ("v", "bulk")):
         thread.on_taken(row("same", visitor, lane))
     assert requested(thread) == [
@@ -107,7 +107,7 @@ def test_another_visitor_and_another_lane_are_asked_for_by_themselves(clock):
 
 
 def test_a_request_is_done_when_it_is_due():
-    publisher = Publisher("amqp://unused")
+    publisher = Publisher(Address("amqp://unused"))
     clock = releases.time.monotonic
     begun, done = clock(), []
     publisher.request(lambda _: done.append(("later", clock() - begun >= 0.2)), clock() + 0.2)

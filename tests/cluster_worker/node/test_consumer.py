@@ -3,19 +3,29 @@
 import contextlib
 import select
 import socket
+import subprocess
 import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pika
 import pytest
 from chalicelib import queue
 
-from cluster_worker.node.consumer import Consumer, Verdict
+from cluster_worker.errors import Broken
+from cluster_worker.node.consumer import (
+    CONNECTION_ERRORS,
+    REFUSED_ERRORS,
+    Address,
+    Consumer,
+    Verdict,
+)
 from config.contract import resources
 from config.contract.job import Message
+from infra.local.broker import server
 
 pytestmark = pytest.mark.slow
 
@@ -59,9 +69,16 @@ def wait_for(what, seconds=30):
 
 @contextmanager
 def consuming(
-    broker, work, slots=2, drain_seconds=10.0, give_up=lambda: None, lanes=(resources.JOBS,)
+    broker,
+    work,
+    slots=2,
+    drain_seconds=10.0,
+    give_up=lambda: None,
+    lanes=(resources.JOBS,),
+    address=None,
 ):
-    consumer = Consumer(broker.url, {lane.name: slots for lane in lanes}, work)
+    address = address or Address(broker.url)
+    consumer = Consumer(address, {lane.name: slots for lane in lanes}, work)
     thread = threading.Thread(target=consumer.run, args=(drain_seconds, give_up))
     thread.start()
     try:
@@ -298,3 +315,54 @@ def test_messages_are_settled_as_soon_as_their_work_is_done(broker, channel):
         began = time.monotonic()
         wait_for(lambda: len(seen) == 20)
         assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def change_password(broker):
+    """Change the password of the broker's user, and close all connections; returns the function."""
+    url = urlsplit(broker.url)
+
+    def change(password):
+        code = (
+            f'rabbit_auth_backend_internal:change_password(<<"dip">>, <<"{password}">>, <<"t">>), '
+            '[rabbit_networking:close_connection(Pid, "rotated") '
+            "|| Pid <- rabbit_networking:connections()]."
+        )
+        command = [Path(server()).with_name("rabbitmqctl"), "eval", code]
+        environment = broker.process.environment
+        subprocess.run(command, env=environment, check=True, timeout=60, capture_output=True)
+        return url._replace(netloc=f"dip:{password}@{url.hostname}:{url.port}").geturl()
+
+    yield change
+    change(url.password)
+
+
+def test_a_password_that_changes_while_messages_are_consumed_is_read_again(broker, change_password):
+    seen, now = [], [broker.url]
+
+    def work(message):
+        seen.append(message.job)
+        return Verdict.DONE
+
+    address = Address(broker.url, lambda: now[-1])
+    with connected(broker) as channel:
+        publish(channel, Message("b", "before", 1).to_bytes())
+    with consuming(broker, work, address=address) as consumer:
+        wait_for(lambda: seen == ["before"])
+        now.append(change_password("another-password"))
+        wait_for(consumer.is_idle)
+        with pika.BlockingConnection(pika.URLParameters(now[-1])) as connection:
+            publish(connection.channel(), Message("b", "after", 1).to_bytes())
+        wait_for(lambda: seen == ["before", "after"])
+    assert address.url == now[-1]
+
+
+def test_a_password_that_is_wrong_and_stays_so_is_an_error_of_the_connection(broker, capfd):
+    def never():
+        raise Broken("Secrets Manager does not answer")
+
+    address = Address(broker.url.replace("dip:", "dip:wrong"), never)
+    with pytest.raises(REFUSED_ERRORS):
+        address.connect()
+    assert "Secrets Manager does not answer" in capfd.readouterr().err
+    assert issubclass(REFUSED_ERRORS[0], CONNECTION_ERRORS)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from cluster_worker.engine.hosts.channel import Lost, connect
+from cluster_worker.engine.hosts.channel import Lost, Secret, connect
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.group import GroupSettings, group_settings
 from cluster_worker.node.hosts import HostGroup
@@ -31,7 +31,7 @@ def hosts(runner, monkeypatch):
     settings = replace(runner.settings, hosts_max=2, agent_port=0, mpi_ports="")
 
     def join(name, address, is_idle):
-        own = GroupSettings(SECRET, address, "zone")
+        own = GroupSettings(Secret(SECRET), address, "zone")
         return HostGroup(settings, own, runner.engine, runner.table, name, lambda: is_idle)
 
     own, other = join("own", "127.0.0.1", False), join("other", "127.0.0.2", True)
@@ -200,7 +200,17 @@ def test_on_ec2_a_host_knows_its_address_and_zone(runner, tmp_path):
         service.values["placement/availability-zone"] = "eu-central-1b"
         given = {"hosts_secret_file": str(tmp_path / "secret"), "metadata_endpoint": service.url}
         found = group_settings(replace(runner.settings, hosts_max=2, **given))
-    assert found == GroupSettings(SECRET, "10.0.0.5", "eu-central-1b")
+    assert (found.secret.value, found.address, found.zone) == (SECRET, "10.0.0.5", "eu-central-1b")
+
+
+def test_a_secret_that_changes_in_its_file_is_read_again(runner, tmp_path):
+    path = tmp_path / "secret"
+    path.write_bytes(SECRET)
+    given = {"hosts_secret_file": str(path), "host_address": "127.0.0.1"}
+    found = group_settings(replace(runner.settings, hosts_max=2, **given))
+    path.write_bytes(SECRET[::-1])
+    assert found.secret.renew()
+    assert found.secret.value == SECRET[::-1]
 
 
 def until(is_so, seconds=30):

@@ -15,7 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from cluster_worker.node import lifecycle as room
 from cluster_worker.node.charges import Charges
-from cluster_worker.node.consumer import Consumer, Verdict
+from cluster_worker.node.consumer import Address, Consumer, Verdict
 from cluster_worker.node.lifecycle import LifeSigns
 from cluster_worker.node.metadata import Metadata
 from cluster_worker.node.table import job_table
@@ -99,7 +99,7 @@ class Work:
 def running(settings, work, lends=lambda: False):
     """Run a node's consumer with its signs of life, as `python -m cluster_worker` does."""
     table = job_table(settings)
-    consumer = Consumer(settings.broker_url, {resources.JOBS.name: 2}, work)
+    consumer = Consumer(Address(settings.broker_url), {resources.JOBS.name: 2}, work)
 
     def run():
         with LifeSigns(settings, consumer, table, "node", Charges(), lends):

@@ -11,7 +11,7 @@ from skimage import data, filters, measure
 from cluster_worker.engine.tables import Table
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.viewing import viewable
-from cluster_worker.node.consumer import RpcServer
+from cluster_worker.node.consumer import Address, RpcServer
 from cluster_worker.node.previews import FAILED, Previewer, halved, plain, thinned
 from cluster_worker.node.samples import first_rows, fitting
 from config.contract import resources
@@ -275,7 +275,7 @@ def test_masks_are_black_and_white_and_deep_images_get_contrast():
 
 @pytest.mark.slow
 def test_questions_are_answered_on_the_connection_that_asked(broker):
-    server = RpcServer(broker.url, resources.PREVIEWS, lambda body: body.upper())
+    server = RpcServer(Address(broker.url), resources.PREVIEWS, lambda body: body.upper())
     thread = threading.Thread(target=server.run)
     thread.start()
     answers = []

@@ -7,6 +7,7 @@ import pytest
 from cluster_worker import __main__ as node
 from cluster_worker.errors import Broken
 from cluster_worker.node import previews
+from cluster_worker.node.consumer import Address
 from config.contract.settings import WorkerSettings
 
 SETTINGS = WorkerSettings(
@@ -48,7 +49,7 @@ def test_previews_whose_rank_dies_at_the_start_are_there_later(monkeypatch):
         def __exit__(self, *_):
             """Nothing to close."""
 
-    thread = previews.PreviewThread(SETTINGS, "amqp://unused", None)
+    thread = previews.PreviewThread(SETTINGS, Address("amqp://unused"), None)
     monkeypatch.setattr(previews, "Previewer", Previewer)
     monkeypatch.setattr(previews, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(thread.server, "run", lambda: (served.set(), thread.stop()))
