@@ -1,4 +1,4 @@
-"""The templates of two sizes, made once for all tests that read them."""
+"""The templates of two sizes and of workers that share images, made once for all tests."""
 
 import pytest
 
@@ -23,7 +23,13 @@ def production(tmp_path_factory):
     )
 
 
-@pytest.fixture(params=["small", "production"])
+@pytest.fixture(scope="session")
+def sharing(tmp_path_factory):
+    """Make the template of workers that share images."""
+    return Template(tmp_path_factory.mktemp("sharing"), hosts_max="2")
+
+
+@pytest.fixture(params=["small", "production", "sharing"])
 def template(request):
     return request.getfixturevalue(request.param)
 

@@ -4,17 +4,11 @@ import pytest
 
 from config.contract.settings import TOP, SettingError, WorkerSettings
 from infra.settings import load
-from tests.infra.template import Template, violations
 
 pytestmark = pytest.mark.slow
 
 LOW, HIGH = map(int, WorkerSettings.mpi_ports.split(":"))
 PORTS = {(WorkerSettings.agent_port,) * 2, (LOW, HIGH)}
-
-
-@pytest.fixture(scope="module")
-def sharing(tmp_path_factory):
-    return Template(tmp_path_factory.mktemp("sharing"), hosts_max="2")
 
 
 def between_workers(template, way):
@@ -66,11 +60,6 @@ def test_a_lease_that_lasts_too_long_raises_an_alarm_with_a_line_of_the_runbook(
     assert alarm["Threshold"] == 3600
     assert "Runbook 10" in (TOP / "docs" / "operators.md").read_text()
     assert not [name for name in small.all("AWS::CloudWatch::Alarm") if "Lease" in name]
-
-
-def test_the_template_passes_the_rules(sharing):
-    report = sharing.folder / "validation-report.json"
-    assert not report.exists() or not violations(report)
 
 
 @pytest.mark.parametrize("given", [{"hosts_max": "3"}, {"hosts_max": "0"}])
