@@ -21,7 +21,11 @@ def is_alive(pid):
 
 
 def name_of(pid):
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+    """Return the name of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def sockets_of(pid):

@@ -1,6 +1,7 @@
 """The viewer of traces: what it receives, and what it shows."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp.test_utils import TestClient, TestServer
 
@@ -28,7 +29,9 @@ def ask(*requests):
                     found.append((answer.status, await answer.text()))
             return found
 
-    return asyncio.run(send())
+    # A test of the page may have left its loop running on this thread.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, send()).result(30)
 
 
 def test_a_job_s_spans_are_shown_as_a_tree_below_their_parents():
