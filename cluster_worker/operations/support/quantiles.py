@@ -36,23 +36,24 @@ def quantiles(shares: Sequence[float]) -> tuple[Measure, ...]:
 
 def keys_of(image: Image) -> NDArray[Any]:
     """Return unsigned integers of the pixels' size, one for each pixel, in the pixels' order."""
-    if image.dtype.kind != "f":
-        return image.view(np.uint8) if image.dtype.kind == "b" else image
+    kind = image.dtype.kind
+    if kind in "bu":
+        return image.view(np.uint8) if kind == "b" else image
     unsigned = np.dtype(f"u{image.dtype.itemsize}")
     bits = image.view(unsigned) if image.flags.c_contiguous else image.copy().view(unsigned)
     sign = unsigned.type(1 << (8 * unsigned.itemsize - 1))
-    keys: NDArray[Any] = np.where(bits & sign, ~bits, bits | sign)
-    return keys
+    keys: NDArray[Any] = bits ^ sign
+    return keys if kind == "i" else np.where(bits & sign, ~bits, bits | sign)
 
 
 def value_of(key: int, dtype: np.dtype[Any]) -> Any:
     """Return the pixel that has a key."""
-    if dtype.kind != "f":
+    if dtype.kind in "bu":
         # numpy has no quantiles of masks.
         return np.uint8(key) if dtype.kind == "b" else dtype.type(key)
     unsigned = np.dtype(f"u{dtype.itemsize}")
     sign = 1 << (8 * dtype.itemsize - 1)
-    bits = key ^ sign if key & sign else key ^ (2 * sign - 1)
+    bits = key ^ sign if dtype.kind == "i" or key & sign else key ^ (2 * sign - 1)
     return np.array(bits, unsigned).view(dtype)[()]
 
 

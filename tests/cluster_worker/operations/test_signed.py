@@ -67,3 +67,11 @@ def test_heights_of_numbers_that_span_their_whole_type_are_found(name):
     assert 0 < np.count_nonzero(whole) < whole.size
     marked = {"h_maxima": (9, 10), "h_minima": (3, 4)}[name]
     assert whole[marked]
+
+
+def test_percentiles_of_numbers_with_sign_are_those_of_scikit_image():
+    step = default("rescale_intensity")[0] | {"in_range": "percentiles"}
+    for image in signed():
+        whole = outcome(image.copy(), [step], None, "native")
+        assert_equal_to_scikit_image({"native": whole}, image, [step])
+        assert_same(whole, image, [step], CORES["tiny"], "native")
