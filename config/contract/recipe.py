@@ -105,7 +105,11 @@ def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[
 
 
 def check_value(where: str, value: Any, schema: Schema) -> Any:
-    """Check one parameter's value and return it; 3.0 becomes 3 for an integer parameter."""
+    """Check one parameter's value and return it as the type of its parameter.
+
+    3.0 becomes 3 for an integer, and 3 becomes 3.0 for a number: JSON writes both alike, and
+    pixels plus an integer would not become floats.
+    """
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         value = int(value)
@@ -121,6 +125,7 @@ def check_value(where: str, value: Any, schema: Schema) -> Any:
         if not low <= value <= high:
             unit = f" {schema['x-unit']}" if "x-unit" in schema else ""
             raise ValueError(f"{where}: must lie between {low} and {high}{unit}, got {show(value)}")
+        return float(value) if "number" in kinds else value
     return value
 
 

@@ -21,6 +21,16 @@ def test_defaults_are_filled_in():
     ]
 
 
+def test_a_number_has_one_type_however_json_writes_it():
+    [whole], [broken] = (
+        recipe.check([{"operation": "gaussian", "sigma": sigma}], CATALOGUE, 1)
+        for sigma in (json.loads("3"), json.loads("3.0"))
+    )
+    assert type(whole["sigma"]) is type(broken["sigma"]) is float
+    [median] = recipe.check([{"operation": "median", "radius": 3.0}], CATALOGUE, 1)
+    assert type(median["radius"]) is int
+
+
 def test_every_default_passes_its_own_rule():
     steps = [
         {"operation": each["name"]}
