@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import Operation
+from cluster_worker.operations.color import rgb2gray
 from cluster_worker.operations.declare import Stage, Stages
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.plan import nodata
@@ -28,13 +29,27 @@ def numbers_for(
 ) -> bool:
     """Return whether an image of whole numbers must become floats, as a second picture is."""
     pictures = [
-        states[surface].image.dtype
+        states[surface]
         for name, surface in inputs.items()
         if operation.inputs[name]["takes"] == "picture"
     ]
     return np.dtype(dtype).kind != "f" and any(
-        np.dtype(each).kind == "f" or each != dtype for each in pictures
+        np.dtype(each.image.dtype).kind == "f"
+        or each.image.dtype != dtype
+        or becomes_gray(operation, each)
+        for each in pictures
     )
+
+
+def becomes_gray(operation: Operation, state: State) -> bool:
+    """Return whether a second picture has colours, and its operation computes with gray ones."""
+    return operation.channels == "gray" and state.channels == (3,)
+
+
+def in_gray(image: Image, convert: Convert | None) -> Image:
+    """Convert a block of colours, then turn it to gray as the operation's own image is."""
+    gray: Image = rgb2gray(convert(image) if convert else image)
+    return gray
 
 
 def attach(
@@ -71,6 +86,8 @@ def attach(
         reading.check_shape()
         if operation.inputs[name]["takes"] == "values" and operation.skips_nan:
             second, skips = reading.measured(), reading.has_holes
+        elif operation.inputs[name]["takes"] == "picture":
+            second = reading.picture(gray=becomes_gray(operation, reading.state))
         else:
             second = reading.second(operation.inputs[name]["takes"])
         zeros = operation.inputs[name].get("beyond") == "nothing"
@@ -131,11 +148,9 @@ class Reading(NamedTuple):
             )
 
     def second(self, takes: str) -> Second:
-        """Return how it is read as what its parameter takes."""
+        """Return how it is read as what its parameter takes, if that is no picture."""
         if takes == "mask":
             return self.mask()
-        if takes == "picture":
-            return self.picture()
         return self.labels() if takes == "labels" else self.values()
 
     def made(self, convert: Convert | None, dtype: str) -> Second:
@@ -149,13 +164,25 @@ class Reading(NamedTuple):
             raise Rejected(f"{self.where}: takes a mask of one channel, got {count}")
         return self.made(None if self.state.image.dtype == "bool" else regions, "bool")
 
-    def picture(self) -> Second:
-        """Read a picture in the numbers of the chain's own; natively in its own numbers."""
+    def picture(self, *, gray: bool) -> Second:
+        """Read a picture in the numbers of the chain's own; natively in its own numbers.
+
+        With `gray` its colours are then turned to gray.
+        """
+        if not gray:
+            return self.coloured(self.chain.channels)
+        second = self.coloured(self.state.channels)
+        convert = partial(in_gray, convert=second.convert)
+        found = rgb2gray(second.example)
+        return second._replace(convert=convert, dtype=str(found.dtype), channels=())
+
+    def coloured(self, channels: tuple[int, ...]) -> Second:
+        """Read a picture that is gray or has these channels."""
         image, dtype = self.state.image, self.chain.dtype
-        if self.state.channels not in ((), self.chain.channels):
+        if self.state.channels not in ((), channels):
             raise Rejected(
                 f"{self.where}: has {self.state.channels[0]} channels, and the image there has "
-                f"{(self.chain.channels or (1,))[0]}; convert one of them, by rgb2gray for example"
+                f"{(channels or (1,))[0]}; convert one of them, by rgb2gray for example"
             )
         if self.depth == "native":
             return self.made(None, image.dtype)

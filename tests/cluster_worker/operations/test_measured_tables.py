@@ -247,3 +247,19 @@ def test_the_shift_between_images_is_that_of_scikit_image(kind, parameters):
     inputs = {"reference": reference}
     for table in tables(image, "phase_cross_correlation", inputs, **parameters):
         assert_columns(table, expected)
+
+
+@pytest.mark.parametrize("colours", [("image",), ("reference",), ("image", "reference")])
+def test_a_shift_is_found_between_colours_and_gray(colours):
+    coloured = picture(channels=True)
+    pictures = {
+        name: coloured if name in colours else (255 * color.rgb2gray(coloured)).astype(np.uint8)
+        for name in ("image", "reference")
+    }
+    image = np.roll(pictures["image"], (-5, 7), (0, 1))
+    expected = registration.phase_cross_correlation(
+        *(color.rgb2gray(x) if x.ndim == 3 else x for x in (pictures["reference"], image))
+    )
+    for table in tables(image, "phase_cross_correlation", {"reference": pictures["reference"]}):
+        assert [table["shift-0"][0], table["shift-1"][0]] == [5, -7]
+        np.testing.assert_allclose(table["error"][0], expected[1], atol=1e-6)
