@@ -20,9 +20,8 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.borders import Border, FloatFill
-from cluster_worker.operations.support.footprints import (
-    square_table,
-)
+from cluster_worker.operations.support.footprints import square_table
+from cluster_worker.operations.support.reflections import DIFFERS, reflected
 
 filters = lazily("skimage.filters")
 util = lazily("skimage.util")
@@ -85,6 +84,7 @@ def gabor_by_loops(
     arrays=5,
     cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
+    differs=DIFFERS,
     kernels=(
         Kernel(
             gabor_by_loops,
@@ -169,17 +169,12 @@ def gabor(
 
 def convolved(image: Image, kernel: NDArray[Any], mode: str, cval: float) -> Image:
     """Convolve as scikit-image does; the result has the image's type."""
-    reach = [side // 2 for side in kernel.shape]
-    small = any(far > 2 * side for far, side in zip(reach, image.shape, strict=True))
-    if mode != "reflect" or not small:
-        whole: Image = ndimage.convolve(image, kernel, mode=mode, cval=cval)
-        return whole
-    # scipy 1.17 reads beyond an image that it reflects more than twice on one side: other memory
-    # of this process, or none.
-    reflected = np.pad(image, [(far, far) for far in reach], "symmetric")
-    core = tuple(slice(far, far + side) for far, side in zip(reach, image.shape, strict=True))
-    within: Image = ndimage.convolve(reflected, kernel, mode=mode)[core]
-    return within
+
+    def apply(plane: Image) -> Image:
+        result: Image = ndimage.convolve(plane, kernel, mode=mode, cval=cval)
+        return result
+
+    return reflected(apply, image, max(kernel.shape) // 2, mode)
 
 
 def by_waves(image: Image, **given: Any) -> Image:

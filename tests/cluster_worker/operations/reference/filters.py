@@ -9,7 +9,13 @@ from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_col
 def gabor(image, response, **parameters):
     # The magnitude is computed from floats, as in scikit-image's gallery.
     given = util.img_as_float(image) if response == "magnitude" else image
-    real, imaginary = filters.gabor(given, **parameters)
+    mode = parameters["mode"]
+    kernel = {name: each for name, each in parameters.items() if name not in ("mode", "cval")}
+    reach = max(filters.gabor_kernel(**kernel).shape) // 2
+    real, imaginary = (
+        reflected(lambda plane, i=i: filters.gabor(plane, **parameters)[i], given, reach, mode)
+        for i in (0, 1)
+    )
     if response == "magnitude":
         return np.sqrt(real**2 + imaginary**2)
     return real if response == "real" else imaginary
