@@ -45,10 +45,13 @@ def log_sizes(
 
 
 def dog_sizes(kind: np.dtype[Any], min_sigma: float, max_sigma: float, sigma_ratio: float) -> Sizes:
-    """Return the sizes of `blob_dog`, and one more for the last difference."""
+    """Return the sizes of `blob_dog`, and one more for the last difference.
+
+    If `max_sigma` is so far below `min_sigma` that there is no size, that is the only one.
+    """
     least, greatest = np.full(2, min_sigma, kind), np.full(2, max_sigma, kind)
     count = int(np.mean(np.log(greatest / least) / np.log(sigma_ratio) + 1))
-    return np.array([least * (sigma_ratio**i) for i in range(count + 1)])[:, 0]
+    return np.array([least * (sigma_ratio**i) for i in range(max(count, 0) + 1)])[:, 0]
 
 
 def log_halo(max_sigma: float) -> int:
@@ -106,9 +109,17 @@ def measure_dog(
     sigma_ratio: float = 1.6,
     threshold: float | None = 0.5,
 ) -> Table:
-    """Find what may be blobs of `skimage.feature.blob_dog` in a tile; see `measure_log`."""
+    """Find what may be blobs of `skimage.feature.blob_dog` in a tile; see `measure_log`.
+
+    Raises
+    ------
+    ValueError
+        If `max_sigma` leaves no size to look for.
+    """
     image = as_floats(image)
     sizes = dog_sizes(image.dtype, min_sigma, max_sigma, sigma_ratio)
+    if len(sizes) < 2:
+        raise ValueError(f"max_sigma: must be at least min_sigma, {min_sigma:g}, got {max_sigma:g}")
     blurred = [filters.gaussian(image, sigma=size, mode="reflect") for size in sizes]
     cube = np.stack([a - b for a, b in pairwise(blurred)], axis=2)
     cube *= 1 / (sigma_ratio - 1)

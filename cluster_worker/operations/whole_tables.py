@@ -145,14 +145,21 @@ def hough_circle_peaks(
     if max_radius < min_radius:
         raise ValueError(f"max_radius: must be at least min_radius, {min_radius}, got {max_radius}")
     tried = np.unique(np.linspace(min_radius, max_radius, radii).astype(int))
-    votes, columns, rows, sizes = transform.hough_circle_peaks(
-        transform.hough_circle(image, tried),
-        tried,
-        min_distance,
-        min_distance,
-        threshold,
-        total_num_peaks=np.inf if total_num_peaks is None else total_num_peaks,
-    )
+    try:
+        votes, columns, rows, sizes = transform.hough_circle_peaks(
+            transform.hough_circle(image, tried),
+            tried,
+            min_distance,
+            min_distance,
+            threshold,
+            total_num_peaks=np.inf if total_num_peaks is None else total_num_peaks,
+        )
+    except IndexError:
+        # scikit-image looks for worse circles beyond the image, on its other side.
+        size = " × ".join(map(str, image.shape))
+        raise ValueError(
+            f"min_distance: must be smaller than an image of {size} pixels, got {min_distance}"
+        ) from None
     table = {"row": rows, "column": columns, "radius": sizes}
     return {name: np.asarray(each, np.int64) for name, each in table.items()} | {
         "share": np.asarray(votes, float)

@@ -216,6 +216,16 @@ def test_circles_equal_scikit_image():
     assert sorted(sizes.tolist()) == [8, 12, 20]
 
 
+def test_an_image_narrower_than_the_distance_of_circles_is_refused():
+    with pytest.raises(Rejected, match=r"min_distance: must be smaller than an image of 2 × 5"):
+        next(iter(tables(np.ones((2, 5), bool), "hough_circle_peaks", min_radius=1, max_radius=2)))
+
+
+def test_a_largest_blob_below_the_smallest_is_refused():
+    with pytest.raises(Rejected, match=r"max_sigma: must be at least min_sigma, 20, got 2$"):
+        next(iter(tables(picture(), "blob_dog", min_sigma=20, max_sigma=2)))
+
+
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize("channels", [False, True])
 def test_the_noise_of_an_image_is_that_of_scikit_image(kind, channels):
