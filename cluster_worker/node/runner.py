@@ -23,16 +23,16 @@ from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch, fetch_inputs, plainly
 from cluster_worker.node.heartbeat import Heartbeat
 from cluster_worker.node.hosts import HostGroup, Placed
+from cluster_worker.node.pictures import Pictures
 from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.scratch import scratch_of
 from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import milliseconds
 from cluster_worker.node.tracing import Attempt
-from cluster_worker.node.views import SECONDS_MAX, JobChecker, Views
+from cluster_worker.node.views import SECONDS_MAX, Views
 from cluster_worker.pixels.stack import choice_of
 from cluster_worker.timings import Timings
 from config import VERSION
-from config.contract import resources
 from config.contract.job import VERSION_MAX, Batch, Job, Message
 from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
@@ -119,6 +119,7 @@ class Runner:
         self.storage = storage
         self.worker = worker
         self.draining = threading.Event()
+        self.pictures = Pictures(settings, table, storage, self.draining)
         self.ends = math.inf
         self.batches: dict[str, Batch] = {}
         self.charges = Charges()
@@ -348,7 +349,7 @@ class Runner:
                 target: Path | str = writer.main_path
                 if target in writer.tiles:
                     target = f"s3://{self.storage.results}/{writer.main.key}"
-                self.show(row, views, decoder, target)
+                self.pictures.show(row, views, decoder, target)
 
     def note(self, job: AnyJob, beat: Heartbeat, done: int, total: int) -> None:
         """Note the progress of a job; the planes of a stack may take as long as one image.
@@ -474,36 +475,6 @@ class Runner:
             )
         if not won:
             raise Cancelled
-
-    def show(self, row: Job, views: Views, decoder: Decoder, target: Path | str) -> None:
-        """Make the pictures for the page; a failure is only logged, as the job has succeeded."""
-        began = time.monotonic()
-        checker = JobChecker(self.table, row, self.draining)
-        keys: dict[str, str] = {}
-        try:
-            with tempfile.TemporaryDirectory(prefix=".dip-", dir=self.settings.spool_dir) as folder:
-                for image in views.needed:
-                    path = views.make(image, decoder, target, Path(folder), checker.check)
-                    # If the job was deleted meanwhile, a picture stored now would never be deleted.
-                    checker.check_now()
-                    keys[f"{image}_view"] = self.store_view(row, image, path)
-                    path.unlink()
-        except (Rejected, Broken, Cancelled, OSError) as error:
-            event("pictures not made", job=row.job, error=repr(error))
-        try:
-            self.table.add_views(row, milliseconds(), **keys)
-        except Broken as error:
-            event("pictures not shown", job=row.job, error=str(error))
-        seconds = round(time.monotonic() - began, 3)
-        event("pictures made", job=row.job, pictures=sorted(keys), seconds=seconds)
-
-    def store_view(self, row: Job, image: str, path: Path) -> str:
-        """Store a picture beside the result, and return its key."""
-        extension = path.suffix.removeprefix(".")
-        key = resources.view_key(row.batch, row.job, row.attempt, image, extension)
-        name = f"{Path(row.name).stem}-{image}.{extension}"
-        self.storage.upload(path, key, resources.VIEW_TYPES[extension], name, row.kept_until)
-        return key
 
     def sentence(self, row: Job, error: Exception) -> str:
         """Return the reason of a failure as one sentence that begins with the file's name."""
