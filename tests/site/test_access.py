@@ -70,7 +70,8 @@ def states(page):
     page.get_by_label("Choose coffee.png").check()
     page.get_by_label("Choose broken.jpg").check()
     page.get_by_role("button", name="Compare 2").click()
-    expect(page.get_by_role("img", name="coffee.png, after")).to_be_visible()
+    compared = page.get_by_role("dialog", name="Compare")
+    expect(compared.get_by_role("img", name="coffee.png, after")).to_be_visible()
     yield "compared"
     page.keyboard.press("Escape")
     page.keyboard.press("Escape")
