@@ -22,6 +22,8 @@ def test_a_process_whose_forkserver_was_killed_is_still_struck():
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as process:
         worker = int(process.stdout.readline())
+        # Until then the command of the shell has the decoder's name as well.
+        eventually(lambda: command_of(worker).startswith("sleep"))
         storm = Storm(SimpleNamespace(pids=lambda: {"worker": worker}), seed=1)
         eventually(lambda: (found := storm.find("decoder")) and parent_of(found) == process.pid)
         orphan = storm.find("decoder")
