@@ -53,9 +53,7 @@ def main() -> int:
         group = group_settings(settings)
         use_prebuilt(settings.kernels_dir)
         tell_ranks_of_store(settings)
-        # The settings are read anew as well: a file of them may have changed.
-        again = lambda: broker_url(load(WorkerSettings, "cluster_worker"))  # noqa: E731
-        broker = Address(broker_url(settings), again)
+        broker = Address(broker_url(settings), read_broker_url)
         with own_spool(Path(settings.spool_dir)) as spool:
             settings = replace(settings, spool_dir=str(spool))
             run_node(settings, broker, start_engine(settings), group)
@@ -207,6 +205,11 @@ def observe(
     if spans or figures is not None:
         runner.on_ended = on_ended
     return end
+
+
+def read_broker_url() -> str:
+    """Read the settings anew, as a file of them may have changed; return and raise as below."""
+    return broker_url(load(WorkerSettings, "cluster_worker"))
 
 
 def broker_url(settings: WorkerSettings) -> str:

@@ -1,7 +1,7 @@
 """The catalogue in two parts: what a form is built of, and the sentences about it.
 
-The sentences are two thirds of the catalogue, and nobody reads them in the first second: a page may
-fetch them later. Both parts have the shape of the whole, so that laid on each other they are it
+The sentences are two thirds of the catalogue, and a page shows them only on demand: it may fetch
+them later. Both parts have the shape of the whole, so that laid on each other they are it
 again.
 """
 

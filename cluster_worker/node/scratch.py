@@ -11,7 +11,7 @@ from config.contract.job import Job
 def scratch_of(bucket: str, storage: Storage, row: Job) -> StorePlace:
     """Return where an attempt leaves objects; delete those of earlier attempts.
 
-    An attempt that ends deletes its own. This one has the job now, so nobody needs the others; if
+    An attempt that ends deletes its own. This one has the job now, so the others are of no use; if
     they cannot be deleted, lifecycle rules of the buckets do it after a day.
     """
     address = f"s3://{bucket}/{resources.SCRATCH_PREFIX}"

@@ -125,7 +125,7 @@ def test_spans_arrive_at_the_collector(collector, at_once):
     assert lost == []
 
 
-def test_a_collector_that_is_away_is_reported_once_and_delays_nobody():
+def test_a_collector_that_is_away_is_reported_once_and_delays_no_request():
     lost = []
     spans = Spans("http://127.0.0.1:1", lost.append, at_once=True)
     spans.send([WORK])

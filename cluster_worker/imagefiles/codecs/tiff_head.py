@@ -29,7 +29,7 @@ def complete_head(
     offsets, counts : ndarray of int
         Of the tiles, in row order, in the bytes that will follow the head.
     nbytes_min : int
-        The head gets at least so many bytes.
+        Least number of bytes of the head.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def complete_head(
     Raises
     ------
     ValueError
-        If the file is not for so many tiles, or its numbers are too small for them.
+        If the file has another number of tiles, or its numbers are too small for them.
     """
     with path.open("r+b") as file:
 

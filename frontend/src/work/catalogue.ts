@@ -19,7 +19,7 @@ export async function loadCatalogue(desk: Desk): Promise<void> {
   }
 }
 
-/** Load the sentences, which nobody reads at once; without them all works, but explains nothing. */
+/** Load the help texts, which are shown on demand; without them the page works unexplained. */
 export async function loadTexts(desk: Desk): Promise<void> {
   const { status, isTold } = desk.store.get().catalogue;
   if (status !== "ready" || isTold) return;

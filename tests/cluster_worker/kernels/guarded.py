@@ -27,7 +27,7 @@ from cluster_worker.kernels.loops import compiling  # noqa: F401
 
 # Index in the table of numpy's C interface (`__multiarray_api.h`).
 SET_HANDLER = 304
-# Mappings of up to so many pages are kept for later arrays.
+# Largest mapping that is kept for later arrays, in pages.
 KEPT_PAGES_MAX = 64
 PROT_NONE, PROT_READ_WRITE = 0, 3
 MAP_PRIVATE_ANONYMOUS = 0x22

@@ -5,6 +5,7 @@ import { texts } from "../../texts";
 import { type Point, type Size, ZOOM } from "../../view";
 import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
+import { keyMoves } from "../viewer/gestures";
 import { Pane } from "./Pane";
 import { words } from "./words";
 import "./compare.css";
@@ -15,9 +16,6 @@ interface CompareProps {
 }
 
 type Side = "before" | "after";
-
-// One press of an arrow key moves the pictures by this many pixels.
-const STEP = 60;
 
 /** Several images side by side, all at the same zoom and place. */
 export function Compare({ images, onClose }: CompareProps) {
@@ -39,13 +37,7 @@ export function Compare({ images, onClose }: CompareProps) {
   function onKey(event: KeyboardEvent) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const moves: Record<string, () => void> = {
-      ArrowLeft: () => pan(STEP, 0),
-      ArrowRight: () => pan(-STEP, 0),
-      ArrowUp: () => pan(0, STEP),
-      ArrowDown: () => pan(0, -STEP),
-      "+": () => zoom(ZOOM),
-      "=": () => zoom(ZOOM),
-      "-": () => zoom(1 / ZOOM),
+      ...keyMoves(pan, zoom),
       "0": () => setCommon(WHOLE),
       a: () => setSide("after"),
       b: () => setSide("before"),

@@ -16,7 +16,6 @@ import {
   type Point,
   type Size,
   type View,
-  ZOOM,
   fitted,
   held,
   lookedAt,
@@ -32,7 +31,7 @@ import { Overview } from "./Overview";
 import { Picture } from "./Picture";
 import { StretchMark } from "./StretchMark";
 import { Zoom } from "./Zoom";
-import { pointOf, useFingers, useWheel } from "./gestures";
+import { keyMoves, pointOf, useFingers, useWheel } from "./gestures";
 import type { Sight } from "./Viewer";
 import type { Layer } from "./layers";
 import {
@@ -81,9 +80,6 @@ export interface Found {
   readonly scaled: readonly Key[];
   readonly scene: Size | null;
 }
-
-// One press of an arrow key moves the picture by this many pixels of the stage.
-const STEP = 60;
 
 /** Pictures on a neutral background, with a common zoom and pan by mouse, touch and keyboard. */
 export function Stage(props: StageProps) {
@@ -204,13 +200,7 @@ export function Stage(props: StageProps) {
   function onKey(event: KeyboardEvent) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const moves: Record<string, () => void> = {
-      ArrowLeft: () => pan(STEP, 0),
-      ArrowRight: () => pan(-STEP, 0),
-      ArrowUp: () => pan(0, STEP),
-      ArrowDown: () => pan(0, -STEP),
-      "+": () => zoom(ZOOM),
-      "=": () => zoom(ZOOM),
-      "-": () => zoom(1 / ZOOM),
+      ...keyMoves(pan, zoom),
       "0": () => setMoved(null),
       "1": () => view && zoom(1 / unit / view.scale),
     };

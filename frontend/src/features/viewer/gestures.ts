@@ -7,6 +7,25 @@ export function pointOf(event: { clientX: number; clientY: number }, box: Elemen
   return { x: event.clientX - left, y: event.clientY - top };
 }
 
+// One press of an arrow key moves the picture by this many pixels of its box.
+const STEP = 60;
+
+/** Return what the keys do that move and zoom a picture, by key. */
+export function keyMoves(
+  pan: (x: number, y: number) => void,
+  zoom: (by: number) => void,
+): Record<string, () => void> {
+  return {
+    ArrowLeft: () => pan(STEP, 0),
+    ArrowRight: () => pan(-STEP, 0),
+    ArrowUp: () => pan(0, STEP),
+    ArrowDown: () => pan(0, -STEP),
+    "+": () => zoom(ZOOM),
+    "=": () => zoom(ZOOM),
+    "-": () => zoom(1 / ZOOM),
+  };
+}
+
 /**
  * Zoom with the wheel, at the pointer. React's own wheel handlers are passive, so they could not
  * stop the page from scrolling.
