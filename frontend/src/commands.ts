@@ -1,9 +1,10 @@
 /** Recipes as commands that do the same elsewhere. Pure functions. */
 
-import type { Format } from "./api";
+import type { Format } from "./answers";
 import { READING_NAMES, acrossIn, readIn } from "./fileFacts";
 import { type Writing, writeIn } from "./writing";
-import { type Output, type Step, type Value, qualityIn, toBody } from "./recipe";
+import { type Output, type Step, qualityIn, toBody } from "./recipe";
+import type { Value } from "./operation";
 
 const ENDINGS: Readonly<Record<Format, string>> = {
   same: "png",

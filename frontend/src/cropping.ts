@@ -1,6 +1,7 @@
 /** The frame that says what a crop keeps: moved, stretched and drawn anew. Pure functions. */
 
-import type { Step, Value } from "./recipe";
+import type { Step } from "./recipe";
+import type { Value } from "./operation";
 import type { Point, Size } from "./view";
 
 /** Name of the operation that crops. */

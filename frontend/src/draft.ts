@@ -1,6 +1,6 @@
 /** The chain on the page, stored in this tab across reloads until it is sent. */
 
-import type { Operation } from "./recipe";
+import type { Operation } from "./operation";
 import { type Recipe, recipeFrom, writtenOf } from "./share";
 
 const KEY = "draft";

@@ -1,6 +1,6 @@
 /** How a file is read: the options of a recipe, and what is said of a file. */
 
-import type { ImageKind } from "./api";
+import type { ImageKind } from "./answers";
 
 /** How files are read, as the API takes it; what is missing is as each file says. */
 export interface Reading {

@@ -1,6 +1,6 @@
 /** The words about what a file is, and how it is read. */
 
-import type { ImageKind } from "./api";
+import type { ImageKind } from "./answers";
 import type { Facts } from "./fileFacts";
 import { fraction, number } from "./formats";
 

@@ -1,6 +1,7 @@
 /** How operations change the size of an image. Pure functions. */
 
-import { type Operation, type Step, type Value, active } from "./recipe";
+import type { Operation, Value } from "./operation";
+import { type Step, active } from "./recipe";
 import type { Size } from "./view";
 
 /** Operations that turn or warp pixels, but keep the size of the image. */

@@ -1,6 +1,7 @@
 /** Second images of steps: which earlier image a step reads beside, or instead of, its own. */
 
-import type { Operation, Step } from "./recipe";
+import type { Operation } from "./operation";
+import type { Step } from "./recipe";
 import { texts } from "./texts";
 
 /** The image that the recipe is run on. */

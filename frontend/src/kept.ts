@@ -1,6 +1,6 @@
 /** Recipes that the visitor has named, kept in the browser. */
 
-import type { Operation } from "./recipe";
+import type { Operation } from "./operation";
 import { type Recipe, recipeFrom, writtenOf } from "./share";
 import { keep, kept } from "./theme";
 

@@ -11,6 +11,7 @@ import { applyTheme, chosenTheme } from "./theme";
 import "./styles/base.css";
 import "./styles/controls.css";
 import "./styles/layout.css";
+import "./styles/narrow.css";
 
 applyTheme(chosenTheme());
 const store = createStore();

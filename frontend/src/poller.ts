@@ -1,6 +1,7 @@
 /** Poll a batch for changes: often while its jobs change, less often while they do not. */
 
-import { type BatchPage, type JobView, isPassing } from "./api";
+import type { BatchPage, JobView } from "./answers";
+import { isPassing } from "./api";
 import { type Waiting, backoff } from "./waiting";
 
 export const QUICK_MS = 250;

@@ -1,11 +1,13 @@
 /** Previews: the selected image scaled down, with the chain scaled alike, or a crop of it. */
 
-import type { PreviewPicture } from "./api";
-import type { Operation, Step, StepBody, Value } from "./recipe";
+import type { PreviewPicture } from "./answers";
+import type { Operation, Value } from "./operation";
+import type { Step, StepBody } from "./recipe";
 import { type Raster, cutOf, rasterOf, shrunk } from "./raster/raster";
 import { tiffOf } from "./raster/tiff";
 import { addressOfRaster, bytesOf, hasValues, valuesAt } from "./reading";
-import { active, fieldsOf, tidy, toBody } from "./recipe";
+import { active, toBody } from "./recipe";
+import { fieldsOf, tidy } from "./fields";
 import { RESIZING, sizeAfter } from "./geometry";
 import type { Point, Size } from "./view";
 

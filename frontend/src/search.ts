@@ -1,6 +1,6 @@
 /** Search among the operations. Pure functions. */
 
-import type { Operation } from "./recipe";
+import type { Operation } from "./operation";
 import { POPULAR, rankAmongUses } from "./synonyms";
 
 /**

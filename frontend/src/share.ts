@@ -1,8 +1,8 @@
 /** Recipes outside this page: as a link, as JSON, and as equivalent commands. Pure functions. */
 
-import type { Depth, Format, Metadata } from "./api";
+import type { Depth, Format, Metadata } from "./answers";
+import type { Operation } from "./operation";
 import {
-  type Operation,
   type Output,
   type Step,
   type StepBody,
@@ -10,9 +10,9 @@ import {
   defaultsOf,
   fromBody,
   bodiesOf,
-  problemOf,
   toBody,
 } from "./recipe";
+import { problemOf } from "./fields";
 import { type Across, type Reading, acrossIn, readIn, readingFrom } from "./fileFacts";
 import { type Writing, writeIn, writingFrom } from "./writing";
 

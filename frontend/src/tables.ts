@@ -1,6 +1,6 @@
 /** Tables of numbers: read from CSV, sorted, summed up, and joined over images. Pure functions. */
 
-import type { Column, JobResult } from "./api";
+import type { Column, JobResult } from "./answers";
 import { turn } from "./slices";
 
 export interface Table {

@@ -1,4 +1,4 @@
-/** Every text of the site, ready to be translated. */
+/** Every text of the site, in one place so that it can be translated. */
 
 import type { Contrast } from "./contrast";
 import {
@@ -13,7 +13,8 @@ import {
   size,
   unitAfter,
 } from "./formats";
-import type { Field, Value } from "./recipe";
+import type { Field } from "./fields";
+import type { Value } from "./operation";
 
 export const texts = {
   title: "Distributed Image Processing",

@@ -1,6 +1,6 @@
 /** How results are written beside their format, as the service declares it. Pure functions. */
 
-import type { ParameterSchema } from "./recipe";
+import type { ParameterSchema } from "./operation";
 
 /** An option as the service declares it. */
 export interface WritingSchema extends Omit<ParameterSchema, "default"> {

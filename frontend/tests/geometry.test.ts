@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { resizedAs, resultSize } from "../src/geometry";
-import { type Step, type Value, newStep } from "../src/recipe";
+import { type Step, newStep } from "../src/recipe";
+import type { Value } from "../src/operation";
 import { sizeOf } from "../src/sizes";
 import { GAUSSIAN } from "./parts";
 

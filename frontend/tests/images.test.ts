@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { JobView } from "../src/api";
+import type { JobView } from "../src/answers";
 import {
   type Images,
   NO_IMAGES,

@@ -2,13 +2,11 @@ import { expect, test } from "vitest";
 import exported from "../../config/contract/catalogue.json";
 import { asCurl, asShell } from "../src/commands";
 import { earlierImages, inputsOf, readProblems } from "../src/inputs";
+import type { Catalogue, Operation } from "../src/operation";
 import {
-  type Catalogue,
-  type Operation,
   PLAIN_OUTPUT,
   type Step,
   type StepBody,
-  fieldsOf,
   fromBody,
   isSendable,
   newStep,
@@ -16,6 +14,7 @@ import {
   recipeOfKey,
   toBody,
 } from "../src/recipe";
+import { fieldsOf } from "../src/fields";
 import { fragmentOf, recipeIn } from "../src/share";
 import { chainReducer, NO_CHAIN } from "../src/state/chain";
 

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test, vi } from "vitest";
-import type { Views } from "../src/api";
+import type { Views } from "../src/answers";
 import { layersOf } from "../src/features/viewer/layers";
 import { awaitsViews } from "../src/state/images";
 import { TILES_TYPE } from "../src/tiles";

@@ -1,7 +1,7 @@
 /** Values that several tests start from, and a clock that tests turn themselves. */
 
-import type { BatchPage, JobView, UploadForm } from "../src/api";
-import type { Catalogue, Operation } from "../src/recipe";
+import type { BatchPage, JobView, UploadForm } from "../src/answers";
+import type { Catalogue, Operation } from "../src/operation";
 import { type ImageItem, newImage } from "../src/state/images";
 import type { Waiting } from "../src/waiting";
 

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ApiProblem, type BatchPage, Unreachable } from "../src/api";
+import { ApiProblem, Unreachable } from "../src/api";
+import type { BatchPage } from "../src/answers";
 import { QUICK_MS, SLOW_MS, poll } from "../src/poller";
 import { page, testWaiting, view } from "./parts";
 

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { coreOf, cropOf, hasFewColours, scaledBody, trimmed } from "../src/previewing";
 import { onUnread } from "../src/raster/elsewhere";
 import { addressOfRaster } from "../src/reading";
-import { type Step, type Value, newStep } from "../src/recipe";
+import { type Step, newStep } from "../src/recipe";
+import type { Value } from "../src/operation";
 import { CANNY, GAUSSIAN } from "./parts";
 
 const OPERATIONS = [GAUSSIAN, CANNY];

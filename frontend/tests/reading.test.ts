@@ -4,7 +4,8 @@ import { asCurl, asPython, asShell } from "../src/commands";
 import { readIn } from "../src/fileFacts";
 import { outOfRange } from "../src/raster/facts";
 import { type Directory, planeAt, stackIn } from "../src/raster/planes";
-import { type Operation, PLAIN_OUTPUT, recipeKey, recipeOfKey } from "../src/recipe";
+import type { Operation } from "../src/operation";
+import { PLAIN_OUTPUT, recipeKey, recipeOfKey } from "../src/recipe";
 import { fragmentOf, recipeFrom, recipeIn } from "../src/share";
 
 const OME = `<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">

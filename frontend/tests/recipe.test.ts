@@ -1,11 +1,9 @@
 import { describe, expect, test } from "vitest";
 import exported from "../../config/contract/catalogue.json";
+import type { Catalogue } from "../src/operation";
+import { type NumberField, fieldsOf, firstNumber, tidy, toNumber, toNumbers } from "../src/fields";
 import {
-  type Catalogue,
-  type NumberField,
   PLAIN_OUTPUT,
-  fieldsOf,
-  firstNumber,
   fromBody,
   isSendable,
   newStep,
@@ -13,10 +11,7 @@ import {
   problemsOf,
   recipeKey,
   recipeOfKey,
-  tidy,
   toBody,
-  toNumber,
-  toNumbers,
 } from "../src/recipe";
 import { groupsOf, search } from "../src/search";
 import { POPULAR, USES } from "../src/synonyms";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import catalogue from "../../config/contract/catalogue.json";
 import { PRESETS } from "../src/presets";
-import { type Operation, PLAIN_OUTPUT, fromBody, isSendable, newStep, toBody } from "../src/recipe";
+import type { Operation } from "../src/operation";
+import { PLAIN_OUTPUT, fromBody, isSendable, newStep, toBody } from "../src/recipe";
 import { asCurl, asPython, asShell } from "../src/commands";
 import { asJson, fragmentOf, recipeFrom, recipeIn } from "../src/share";
 import { CANNY, GAUSSIAN } from "./parts";

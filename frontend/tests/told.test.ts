@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type OperationTexts, fieldsOf } from "../src/recipe";
+import type { OperationTexts } from "../src/operation";
+import { fieldsOf } from "../src/fields";
 import { START, reducer } from "../src/state/state";
 import { CANNY, GAUSSIAN, catalogueOf } from "./parts";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
-import { ApiProblem, Unreachable, type UploadForm, UploadRefused } from "../src/api";
+import { ApiProblem, Unreachable, UploadRefused } from "../src/api";
+import type { UploadForm } from "../src/answers";
 import { RENEWALS, TRIES, type UploadPhase, lanes, upload, uploadInParts } from "../src/uploader";
 import { form, photograph, testWaiting } from "./parts";
 

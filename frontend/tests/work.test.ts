@@ -1,14 +1,8 @@
 // @vitest-environment jsdom
 
 import { beforeEach, describe, expect, test, vi } from "vitest";
-import {
-  type Api,
-  ApiProblem,
-  type BatchPage,
-  type ImageBody,
-  type JobState,
-  type JobView,
-} from "../src/api";
+import { type Api, ApiProblem } from "../src/api";
+import type { BatchPage, ImageBody, JobState, JobView } from "../src/answers";
 import { newStep } from "../src/recipe";
 import { stageOf } from "../src/state/images";
 import { type Store, createStore } from "../src/state/store";

@@ -11,11 +11,11 @@ import {
   type Output,
   PLAIN_OUTPUT,
   newStep,
-  problemOf,
   recipeKey,
   recipeOf,
   recipeOfKey,
 } from "../src/recipe";
+import { problemOf } from "../src/fields";
 import { fragmentOf, recipeFrom, recipeIn } from "../src/share";
 import type { Writing, WritingOptions } from "../src/writing";
 import { GAUSSIAN } from "./parts";

@@ -1,6 +1,6 @@
 /** What a file is, by its bytes, or as the service has said. */
 
-import type { ImageKind } from "../api";
+import type { ImageKind } from "../answers";
 import type { Facts, FileFacts, Reading } from "../fileFacts";
 import { directoriesOf, stackIn } from "./planes";
 import { type Raster, rasterOf } from "./raster";

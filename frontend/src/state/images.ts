@@ -1,6 +1,6 @@
 /** The list of images, and the state of each. Pure functions. */
 
-import type { BatchPage, JobState, JobView } from "../api";
+import type { BatchPage, JobState, JobView } from "../answers";
 import { pathOf } from "../folders";
 import { nameOf } from "../names";
 import type { Action } from "./state";

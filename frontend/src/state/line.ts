@@ -1,6 +1,6 @@
 /** The queue of images: number of workers, and images ahead of one. Pure functions. */
 
-import type { BatchPage, JobView, Lane, Line } from "../api";
+import type { BatchPage, JobView, Lane, Line } from "../answers";
 import type { ImageItem } from "./images";
 
 export interface LineState extends Line {

@@ -1,7 +1,7 @@
 /** The state of the page, and the reducer that changes it. Pure functions. */
 
-import type { BatchPage } from "../api";
-import type { Catalogue, Limits, Operation, OperationTexts } from "../recipe";
+import type { BatchPage } from "../answers";
+import type { Catalogue, Limits, Operation, OperationTexts } from "../operation";
 import { told } from "./told";
 import type { WritingOptions } from "../writing";
 import { type Chain, type ChainAction, NO_CHAIN, chainReducer } from "./chain";

@@ -1,7 +1,7 @@
 /** Operations with the sentences about them, which come after the rest. */
 
 import { OPERATIONS } from "../parameters";
-import type { Operation, OperationTexts } from "../recipe";
+import type { Operation, OperationTexts } from "../operation";
 
 /** Return operations with the sentences about them; those without any stay as they are. */
 export function told(

@@ -1,6 +1,7 @@
 /** Requests for previews, until the service says that it makes none. */
 
-import { type Api, ApiProblem, type PreviewBody, type PreviewPicture } from "../api";
+import { type Api, ApiProblem } from "../api";
+import type { PreviewBody, PreviewPicture } from "../answers";
 
 const NOT_MADE = 501;
 

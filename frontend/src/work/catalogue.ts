@@ -1,7 +1,7 @@
 /** Load the catalogue: first what forms are built of, then the sentences about it. */
 
 import { OPERATIONS } from "../parameters";
-import type { OperationForm } from "../recipe";
+import type { OperationForm } from "../operation";
 import { persist } from "../waiting";
 import type { Desk } from "./desk";
 

@@ -1,6 +1,6 @@
 /** Decoding of files that neither the browser nor this page can read, by a running worker. */
 
-import type { PreviewPicture } from "../api";
+import type { PreviewPicture } from "../answers";
 import type { Facts, FileFacts, Reading } from "../fileFacts";
 import { check, isViewable } from "../files";
 import { base64Of, hashOf } from "../previewing";

@@ -1,6 +1,7 @@
 /** Poll batches, and restore one after a reload. */
 
-import { ApiProblem, type BatchPage } from "../api";
+import { ApiProblem } from "../api";
+import type { BatchPage } from "../answers";
 import { keepDraft, keptDraft } from "../draft";
 import { poll } from "../poller";
 import { fromBody, recipeKey } from "../recipe";

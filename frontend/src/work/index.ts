@@ -1,6 +1,7 @@
 /** The actions of the page, for its components. */
 
-import { type Api, type JobResult, Unreachable } from "../api";
+import { type Api, Unreachable } from "../api";
+import type { JobResult } from "../answers";
 import type { Store } from "../state/store";
 import { addFiles, addSample, clear, remove, trySample } from "./add";
 import type { Step } from "../recipe";

@@ -1,6 +1,7 @@
 /** Previews, which a running worker computes. */
 
-import { ApiProblem, type PreviewPicture } from "../api";
+import { ApiProblem } from "../api";
+import type { PreviewPicture } from "../answers";
 import { type Small, cropOf, scaledBody, smallOf, trimmed } from "../previewing";
 import { readIn } from "../fileFacts";
 import { PLAIN_OUTPUT, type Step, recipeKey, toBody } from "../recipe";

@@ -1,6 +1,7 @@
 /** Note the batches that this page sends or opens, and ask what became of earlier ones. */
 
-import { ApiProblem, type JobState } from "../api";
+import { ApiProblem } from "../api";
+import type { JobState } from "../answers";
 import { noteBatch } from "../recent";
 import { recipeOfKey } from "../recipe";
 import type { Desk } from "./desk";

@@ -1,14 +1,7 @@
 /** Send images: create their jobs, upload their files, and have the jobs queued. */
 
-import {
-  ApiProblem,
-  type CreatedJob,
-  type JobView,
-  type UploadForm,
-  UploadRefused,
-  isPassing,
-  isQuotaUsed,
-} from "../api";
+import { ApiProblem, UploadRefused, isPassing, isQuotaUsed } from "../api";
+import type { CreatedJob, JobView, UploadForm } from "../answers";
 import { acrossIn, readIn } from "../fileFacts";
 import { type RecipeBody, active, isSendable, qualityIn, recipeOf } from "../recipe";
 import { pathOf } from "../folders";

@@ -1,6 +1,6 @@
 /** Save the tables of many images as one. */
 
-import type { JobResult } from "../api";
+import type { JobResult } from "../answers";
 import type { ImageItem } from "../state/images";
 import { IMAGE_COLUMNS, allColumns, quoted, rowsFor } from "../tables";
 import { words } from "../features/tables/words";

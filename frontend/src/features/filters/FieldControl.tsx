@@ -4,9 +4,9 @@ import {
   type Field,
   type ListField,
   type SwitchField,
-  type Value,
   toNumbers,
-} from "../../recipe";
+} from "../../fields";
+import type { Value } from "../../operation";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
 import { NumberControl } from "./NumberControl";

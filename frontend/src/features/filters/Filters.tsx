@@ -1,5 +1,6 @@
 import { type RefObject, useRef, useState } from "react";
-import { type Operation, newStep } from "../../recipe";
+import type { Operation } from "../../operation";
+import { newStep } from "../../recipe";
 import { CROP } from "../../cropping";
 import { STEPS_MAX } from "../../state/chain";
 import { useDispatch, useSelected, useWork } from "../../state/store";

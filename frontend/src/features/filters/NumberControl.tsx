@@ -1,5 +1,5 @@
 import { type CSSProperties, type KeyboardEvent, useState } from "react";
-import { type NumberField, firstNumber, tidy, toNumber } from "../../recipe";
+import { type NumberField, firstNumber, tidy, toNumber } from "../../fields";
 import { texts } from "../../texts";
 import { type ControlProps, FieldFrame } from "./FieldControl";
 

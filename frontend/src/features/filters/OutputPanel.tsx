@@ -1,7 +1,9 @@
 import { useEffect, useMemo, useState } from "react";
-import type { Depth, Format, Metadata } from "../../api";
+import type { Depth, Format, Metadata } from "../../answers";
 import { PATTERN, resultName } from "../../names";
-import { type Field, QUALITY, type Value, hasQuality, problemOf } from "../../recipe";
+import { type Field, problemOf } from "../../fields";
+import { QUALITY, hasQuality } from "../../recipe";
+import type { Value } from "../../operation";
 import { keepNamePattern, namePattern } from "../../saved";
 import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import type { Operation } from "../../recipe";
+import type { Operation } from "../../operation";
 import { groupsOf, search } from "../../search";
 import { POPULAR } from "../../synonyms";
 import { useSelected, useWork } from "../../state/store";

@@ -1,13 +1,8 @@
 import { useState } from "react";
 import { RESIZING, fitted, resizedAs, sizeAfter } from "../../geometry";
-import {
-  type Field,
-  type NumberField,
-  type Operation,
-  type Step,
-  type Value,
-  fieldsOf,
-} from "../../recipe";
+import { type Field, type NumberField, fieldsOf } from "../../fields";
+import type { Operation, Value } from "../../operation";
+import type { Step } from "../../recipe";
 import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import type { Size } from "../../view";

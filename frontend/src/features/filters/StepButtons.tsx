@@ -1,4 +1,5 @@
-import { type Operation, type Step, newStep } from "../../recipe";
+import type { Operation } from "../../operation";
+import { type Step, newStep } from "../../recipe";
 import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";
 import { randomHex } from "../../work/random";

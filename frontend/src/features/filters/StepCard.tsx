@@ -1,5 +1,7 @@
 import { useEffect, useRef, useState } from "react";
-import { type Field, type Operation, type Step, fieldsOf } from "../../recipe";
+import { type Field, fieldsOf } from "../../fields";
+import type { Operation } from "../../operation";
+import type { Step } from "../../recipe";
 import type { Refusal } from "../../state/chain";
 import { useDispatch } from "../../state/store";
 import { texts } from "../../texts";

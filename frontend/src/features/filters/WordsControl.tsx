@@ -1,6 +1,6 @@
 import { useState } from "react";
 import { COMMON, PROPERTIES } from "../../properties";
-import type { WordsField } from "../../recipe";
+import type { WordsField } from "../../fields";
 import { texts } from "../../texts";
 import { type ControlProps, FieldFrame } from "./FieldControl";
 

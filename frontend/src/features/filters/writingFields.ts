@@ -1,7 +1,7 @@
 /** The form of the options of writing: which are offered, and what goes with what. Pure functions. */
 
-import type { Format } from "../../api";
-import { type Field, fieldOf } from "../../recipe";
+import type { Format } from "../../answers";
+import { type Field, fieldOf } from "../../fields";
 import type { Writing, WritingOptions, WritingSchema } from "../../writing";
 import { words } from "./writingWords";
 

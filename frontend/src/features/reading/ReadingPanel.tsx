@@ -1,5 +1,6 @@
 import { useEffect, useId, useState } from "react";
-import { ApiProblem, type ImageKind } from "../../api";
+import { ApiProblem } from "../../api";
+import type { ImageKind } from "../../answers";
 import { type Across, type Facts, KINDS, type Reading, isNumbers, readIn } from "../../fileFacts";
 import { fileTexts } from "../../fileTexts";
 import { factsOf, outOfRange } from "../../raster/facts";

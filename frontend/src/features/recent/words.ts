@@ -1,6 +1,6 @@
 /** Texts of the list of recent batches. */
 
-import type { JobState } from "../../api";
+import type { JobState } from "../../answers";
 import { counted, date, number } from "../../formats";
 
 const moment = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });

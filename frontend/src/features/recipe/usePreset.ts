@@ -1,5 +1,6 @@
 import type { Preset } from "../../presets";
-import { type Operation, PLAIN_OUTPUT, fromBody } from "../../recipe";
+import type { Operation } from "../../operation";
+import { PLAIN_OUTPUT, fromBody } from "../../recipe";
 import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import { randomHex } from "../../work/random";

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, useId, useLayoutEffect, useRef } from "react";
-import type { Column } from "../../api";
+import type { Column } from "../../answers";
 import type { Table } from "../../tables";
 import { Icon } from "../Icon";
 import { useVisibleRows } from "../useVisibleRows";

@@ -1,5 +1,5 @@
 import { useMemo } from "react";
-import type { Column } from "../../api";
+import type { Column } from "../../answers";
 import { type Table, summaryOf } from "../../tables";
 import { words } from "./words";
 

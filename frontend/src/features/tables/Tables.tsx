@@ -1,5 +1,5 @@
 import { type RefObject, useEffect, useMemo, useState } from "react";
-import type { JobResult } from "../../api";
+import type { JobResult } from "../../answers";
 import { type Box, placesOf, rowAt, sorted } from "../../tables";
 import { useSelected, useWork } from "../../state/store";
 import type { Point } from "../../view";

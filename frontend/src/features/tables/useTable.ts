@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
-import { type JobResult, api } from "../../api";
+import type { JobResult } from "../../answers";
+import { api } from "../../api";
 import { type Table, readTable } from "../../tables";
 
 /** Most bytes of a table that are read for this page; the file that is saved has all. */

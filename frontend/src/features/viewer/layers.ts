@@ -1,7 +1,7 @@
 /** Choose the pictures of an image that the viewer shows, and their sources. */
 
 import { addressOf } from "../../addresses";
-import type { ViewPicture } from "../../api";
+import type { ViewPicture } from "../../answers";
 import { isViewable } from "../../files";
 import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";

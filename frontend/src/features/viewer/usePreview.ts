@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
-import { ApiProblem, type PreviewPicture, isPassing } from "../../api";
+import { ApiProblem, isPassing } from "../../api";
+import type { PreviewPicture } from "../../answers";
 import { isViewable } from "../../files";
 import { isSendable, recipeOf } from "../../recipe";
 import { type ImageItem, isActive } from "../../state/images";

@@ -1,5 +1,5 @@
 import { useMemo, useRef, useState } from "react";
-import type { JobResult } from "../../api";
+import type { JobResult } from "../../answers";
 import type { ImageItem } from "../../state/images";
 import type { Point, Size } from "../../view";
 import type { Finder } from "../tables/Tables";
