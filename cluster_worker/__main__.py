@@ -28,6 +28,7 @@ from cluster_worker.node.runner import Runner
 from cluster_worker.node.storage import Storage, aws_errors_as_broken, client
 from cluster_worker.node.table import job_table
 from cluster_worker.node.tracing import Attempt
+from cluster_worker.operations import OPERATIONS
 from config.contract import resources
 from config.contract.credentials import signed_in
 from config.contract.otlp import Spans
@@ -81,7 +82,7 @@ def start_engine(settings: WorkerSettings) -> Engine:
                 job_seconds_max=settings.job_seconds_max,
                 job_memory_bytes_max=settings.job_memory_bytes_max,
                 scratch_dir=settings.scratch_dir,
-                warm=True,
+                warm=warm_operations(settings),
                 confined_to=[Path(each) for each in (settings.scratch_dir, settings.spool_dir)],
             )
         except (Broken, OSError) as error:
@@ -90,6 +91,23 @@ def start_engine(settings: WorkerSettings) -> Engine:
             event("engine not started", error=str(error), again_in_seconds=wait_seconds)
             time.sleep(wait_seconds)
     raise AssertionError  # the last attempt returns or raises
+
+
+def warm_operations(settings: WorkerSettings) -> bool | list[str]:
+    """Return what the engine's ranks load at the start: the operations named, or True for all.
+
+    Raises
+    ------
+    SettingError
+        If there is no operation of a name.
+    """
+    names = [each for word in settings.warm_operations.split(",") if (each := word.strip())]
+    for each in names:
+        if each not in OPERATIONS:
+            raise SettingError(
+                f"WARM_OPERATIONS: there is no operation {each!r}; `dip operations` lists them"
+            )
+    return names or True
 
 
 def run_node(

@@ -145,6 +145,11 @@ class WorkerSettings(Endpoints):
     ranks: int = setting(
         "Images computed side by side, and MPI ranks for a large one; 0 means one per core", 0
     )
+    warm_operations: str = setting(
+        "Operations that the worker loads before an image needs them, by name with commas between "
+        "them; empty for all of them",
+        "",
+    )
     decode_seconds_max: float = setting("Most processor time to decode or encode one file", 60.0)
     job_seconds_max: float = setting("Most processor time one image may take in a rank", 600.0)
     job_memory_bytes_max: int = setting("Most memory one image may need per rank", 4096 * MIB)

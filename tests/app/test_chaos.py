@@ -22,7 +22,11 @@ COUNT = 40
 @pytest.fixture(scope="module")
 def own_app(tmp_path_factory):
     """Start an app for these tests alone, which break it; it must work again after each."""
-    settings = {"HEARTBEAT_LAPSE_SECONDS": "10", "REPUBLISH_SECONDS": "5"}
+    settings = {
+        "HEARTBEAT_LAPSE_SECONDS": "10",
+        "REPUBLISH_SECONDS": "5",
+        "WARM_OPERATIONS": "median, gaussian",
+    }
     folder = tmp_path_factory.mktemp("app")
     with LocalApp(folder, ranks=2, sweep_seconds=1.0, say=print, **settings) as app:
         yield app

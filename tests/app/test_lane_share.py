@@ -17,8 +17,9 @@ COUNT = 66
 @pytest.fixture
 def client(tmp_path):
     """Run the app with a small lane share, and a sweep that comes too late to help."""
+    settings = {"LANE_SHARE_JOBS": "8", "WARM_OPERATIONS": "median"}
     with (
-        LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, LANE_SHARE_JOBS="8") as app,
+        LocalApp(tmp_path, ranks=2, sweep_seconds=600.0, say=print, **settings) as app,
         Client(app.url) as client,
     ):
         yield client

@@ -37,7 +37,8 @@ NAMES = ["worker-host-a", "worker-host-b"]
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
-    with LocalApp(folder, ranks=1, hosts=2, sweep_seconds=1.0, HOSTS_SAVE_SECONDS="-60") as app:
+    settings = {"HOSTS_SAVE_SECONDS": "-60", "WARM_OPERATIONS": "gaussian"}
+    with LocalApp(folder, ranks=1, hosts=2, sweep_seconds=1.0, **settings) as app:
         yield app
 
 

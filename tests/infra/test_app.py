@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 @contextmanager
 def local(port, until="ready"):
     """Run `python -m infra.local` until it prints a word; yield the process and its lines."""
-    environment = os.environ | {"PORT": str(port), "RANKS": "1"}
+    environment = os.environ | {"PORT": str(port), "RANKS": "1", "WARM_OPERATIONS": "gaussian"}
     process = subprocess.Popen(
         [sys.executable, "-m", "infra.local"],
         cwd=TOP,

@@ -41,6 +41,7 @@ def asleep(tmp_path_factory):
         BATCH_JOBS_MAX=str(MOST),
         UPLOAD_BYTES_MAX=str(4 << 20),
         THOUSAND_IMAGES_USD="20",
+        WARM_OPERATIONS="gaussian",
     ) as app:
         make_group(app)
         yield app

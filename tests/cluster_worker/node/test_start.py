@@ -1,6 +1,7 @@
 """The start of a worker, and of its previews: a failure of ours is tried again."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from cluster_worker import __main__ as node
 from cluster_worker.errors import Broken
 from cluster_worker.node import previews
 from cluster_worker.node.consumer import Address
-from config.contract.settings import WorkerSettings
+from config.contract.settings import SettingError, WorkerSettings
 
 SETTINGS = WorkerSettings(
     uploads_bucket="u", results_bucket="r", broker_url="amqp://unused", table="t", ranks=1
@@ -33,6 +34,14 @@ def test_a_worker_whose_first_ranks_die_tries_again(monkeypatch, failures):
     else:
         with pytest.raises(Broken, match=r"a rank died|No space left"):
             node.start_engine(SETTINGS)
+
+
+def test_a_worker_loads_the_operations_that_are_named_or_all():
+    named = replace(SETTINGS, warm_operations="gaussian, threshold_otsu ")
+    assert node.warm_operations(named) == ["gaussian", "threshold_otsu"]
+    assert node.warm_operations(SETTINGS) is True
+    with pytest.raises(SettingError, match="WARM_OPERATIONS: there is no operation 'blur'"):
+        node.warm_operations(replace(SETTINGS, warm_operations="gaussian,blur"))
 
 
 def test_previews_whose_rank_dies_at_the_start_are_there_later(monkeypatch):
