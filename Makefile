@@ -141,7 +141,7 @@ pictures: ## Take the pictures in docs anew (PICTURE=trace for one: app, measure
 	@$(SETUP) test
 	@$(PYTHON) -m tests.site.docs_pictures $(PICTURE)
 
-lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend/package-lock.json
+lock: ## Update the locks of packages: requirements.lock, those of worker and set-up, the site's
 	@$(SETUP) check
 	.venv/bin/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --all-extras \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
@@ -149,4 +149,6 @@ lock: ## Update requirements.lock, cluster_worker/requirements.lock and frontend
 	.venv/bin/pip-compile --quiet --generate-hashes --extra worker --constraint requirements.lock \
 		--strip-extras --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 		-o cluster_worker/requirements.lock pyproject.toml
+	echo uv | .venv/bin/pip-compile --quiet --upgrade --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-header --no-annotate --strip-extras -o infra/local/setup.lock -
 	npm --prefix frontend install --package-lock-only --omit-lockfile-registry-resolved

@@ -25,9 +25,10 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture(scope="session")
 def browser():
-    chromium = shutil.which("chromium")
+    # Chromium without its own windows, which cost as much as the pages do.
+    chromium = shutil.which("chromium-headless-shell")
     if chromium is None:
-        raise LocalError("chromium is not installed; run: make test")
+        raise LocalError("chromium-headless-shell is not installed; run: make test")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser

@@ -100,7 +100,7 @@ def take(app, docs, wanted):
     takers = {"app": counted, "measured": measured, "trace": partial(traced, traces=app.traces_url)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=ARGUMENTS
+            executable_path=shutil.which("chromium-headless-shell"), args=ARGUMENTS
         )
         for name in wanted or takers:
             page = browser.new_page(viewport=WINDOW, reduced_motion="reduce")

@@ -108,6 +108,8 @@ def test_an_upload_that_is_being_joined_is_never_shown_as_failed(page):
 
 
 def test_an_upload_waits_out_a_lost_connection(page):
+    # Forms and viewer come while the page is idle.
+    page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
     choose(page, ("a.png", "image/png", pictures.png(pictures.small(5))))
     add_filter(page, "Inversion")
