@@ -94,13 +94,21 @@ def pointed(page, across, down):
     return found
 
 
-def findings(page):
+# What axe looks for: in a state as it first is, in other colours, and in another size of window.
+EVERYTHING = {}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+LAYOUT = {"rules": {"color-contrast": {"enabled": False}}}
+
+
+def findings(page, rules=EVERYTHING):
     """Return what axe finds wrong, once all animations have ended."""
     page.wait_for_timeout(300)
     # Evaluated through the debugger, since the page's policy allows no foreign scripts.
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate(
+        "options => axe.run(document, options)", {"resultTypes": ["violations"], **rules}
+    )
     return [
         (each["id"], [node["html"][:120] for node in each["nodes"][:3]])
         for each in found["violations"]
