@@ -4,7 +4,6 @@ import threading
 
 import boto3
 import pytest
-from moto.dynamodb.models import DynamoDBBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -12,7 +11,7 @@ from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.job import Batch
 from config.contract.settings import WorkerSettings
-from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
+from infra.local.aws import Handler, one_table_request_at_a_time, patch_moto
 
 TABLE, REGION = "jobs", "eu-central-1"
 NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
@@ -22,11 +21,11 @@ BATCH = "b" * 32
 @pytest.fixture(scope="module")
 def endpoint():
     """moto as `make run` serves it: its own server lets racing writes undo each other."""
+    patch_moto()
     application = one_table_request_at_a_time(DomainDispatcherApplication(create_backend_app))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setattr(DynamoDBBackend, "transact_write_items", transact_write_items)
         server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
         serving = threading.Thread(target=server.serve_forever)
         serving.start()

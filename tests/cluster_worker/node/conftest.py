@@ -11,6 +11,7 @@ from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.settings import WorkerSettings
+from infra.local.aws import patch_moto
 
 REGION = "eu-central-1"
 
@@ -21,6 +22,7 @@ def runner_settings(request, tmp_path_factory):
 
     moto keeps buckets and tables as long as the process lives.
     """
+    patch_moto()
     own = request.module.__name__.rpartition(".")[2].replace("_", "-")
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

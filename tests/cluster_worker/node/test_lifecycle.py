@@ -23,6 +23,7 @@ from config.contract import resources
 from config.contract.job import Message
 from config.contract.node import Node
 from config.contract.settings import WorkerSettings
+from infra.local.aws import patch_moto
 from tests.cluster_worker.node.ec2 import INSTANCE, ec2
 from tests.infra.processes import eventually
 
@@ -35,6 +36,7 @@ HOOK, GROUP = "drain", "dip-workers"
 @pytest.fixture(scope="module")
 def aws():
     """Run moto's DynamoDB with the app's table; yield its address."""
+    patch_moto()
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()

@@ -15,6 +15,7 @@ from cluster_worker.node.storage import Storage, disposition
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
+from infra.local.aws import patch_moto
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -34,6 +35,7 @@ def keys():
 
 @pytest.fixture(scope="module")
 def settings(keys):
+    patch_moto()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -6,10 +6,13 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from infra.local.aws import patch_moto
+
 
 @pytest.fixture(scope="session")
 def s3():
     """Start an S3, and tell this process and its children where it is."""
+    patch_moto()
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
