@@ -59,14 +59,14 @@ def s3(runner_settings):
 
 
 @pytest.fixture(scope="module")
-def runner(request, runner_settings, s3):
+def runner(request, runner_settings, s3, warm_engine):
     resource = boto3.resource(
         "dynamodb", endpoint_url=runner_settings.dynamodb_endpoint, region_name=REGION
     )
     resource.meta.client.create_table(TableName=runner_settings.table, **resources.TABLE_SCHEMA)
     resource.meta.client.close()
     with (
-        Engine(getattr(request.module, "RANKS", 1)) as engine,
+        Engine(getattr(request.module, "RANKS", 1), beside=warm_engine) as engine,
         Decoders(1, engine.decoder_source.address) as decoders,
     ):
         table, storage = job_table(runner_settings), Storage(runner_settings)
