@@ -29,16 +29,27 @@ def test_a_test_has_the_group_whose_parts_it_shares(test, group):
     assert group_of(test) == group
 
 
-def test_a_group_runs_in_one_process_and_another_beside_it():
-    chosen = [CATALOGUE, "-k", "flip or invert", "-m", "not long"]
-    found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-n", "2", "--dist", "loadscope", *chosen],
-        cwd=TOP,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=True,
-    )
+# Named like the catalogue's tests, which take seconds to load.
+OF_OPERATIONS = """
+import pytest
+
+pytestmark = pytest.mark.parametrize("name", ["flip", "invert"])
+
+def test_one(name):
+    pass
+
+def test_two(name):
+    pass
+
+def test_three(name):
+    pass
+"""
+
+
+def test_a_group_runs_in_one_process_and_another_beside_it(tmp_path):
+    (tmp_path / "conftest.py").write_text("from tests.conftest import pytest_xdist_make_scheduler")
+    (tmp_path / "test_catalogue.py").write_text(OF_OPERATIONS)
+    found = run_pytest(tmp_path, "-v", "-n", "2")
     processes = defaultdict(set)
     for process, name in re.findall(
         r"^\[(gw\d)\].* PASSED .*\[(\w+)\]", found.stdout, re.MULTILINE
@@ -46,6 +57,19 @@ def test_a_group_runs_in_one_process_and_another_beside_it():
         processes[name].add(process)
     assert len(processes["flip"]) == len(processes["invert"]) == 1
     assert processes["flip"] != processes["invert"]
+
+
+def run_pytest(folder, *options):
+    """Run the tests in a folder by groups."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "xdist", "--dist", "loadscope", *options, "."],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(TOP), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
 # Two groups in each process: one that is finished, and one in which the first process dies.
@@ -80,14 +104,6 @@ def test_a_run_ends_when_a_process_was_killed_and_all_other_tests_have_run(tmp_p
     for number in range(6):
         dies = number == 3
         (tmp_path / f"test_{number}.py").write_text(DYING.format(dies=dies))
-    found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", str(processes), "--dist", "loadscope", "."],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(TOP)},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    found = run_pytest(tmp_path, "-n", str(processes))
     assert "crashed while running 'test_3.py::test_killed'" in found.stdout
     assert "1 failed, 41 passed" in found.stdout

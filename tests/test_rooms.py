@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -73,9 +74,14 @@ SOURCES = {
 }
 
 
+@cache
 def imports(source):
     """Name all modules that a file imports, inside functions and lazily too."""
-    for node in ast.walk(ast.parse(source)):
+    return tuple(imported_by(ast.parse(source)))
+
+
+def imported_by(tree):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (each.name for each in node.names)
         elif isinstance(node, ast.ImportFrom):

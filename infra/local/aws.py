@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 # moto reads this at import: preflight requests are answered by the bucket's CORS rules, not by "*".
@@ -64,8 +65,7 @@ def main(port: int, origin: str, host: str = HOST) -> None:
         Address to listen on.
     """
     settings = load(Endpoints)
-    DynamoDBBackend.transact_write_items = transact_write_items
-    quicker.patch_moto()
+    patch_moto()
     moto = DomainDispatcherApplication(create_backend_app)
     # A browser on this machine may open the page under either name.
     origins = [origin, origin.replace(HOST, "localhost")]
@@ -78,6 +78,13 @@ def main(port: int, origin: str, host: str = HOST) -> None:
     gc.freeze()
     sys.stdout.write("ready\n")
     thread.join()
+
+
+@cache
+def patch_moto() -> None:
+    """Replace in this process what moto does unsafely or slowly; more calls change nothing."""
+    DynamoDBBackend.transact_write_items = transact_write_items
+    quicker.patch_moto()
 
 
 class Handler(MotoRequestHandler):

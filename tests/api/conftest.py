@@ -19,6 +19,7 @@ from config.contract.job import Message
 from config.contract.settings import ApiSettings
 from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER, visitor_of
 from config.contract.writes import Change, move
+from infra.local.aws import patch_moto
 from infra.local.broker import Broker
 
 REGION = "eu-central-1"
@@ -215,6 +216,7 @@ def all_parts(broker):
         broker_url=broker.url,
         origin_key=ORIGIN_KEY,
     )
+    patch_moto()
     with mock_aws():
         made = services_module.make(settings)
         yield made
@@ -240,7 +242,6 @@ def api(all_parts, queues, clock, monkeypatch):
     table.access.client.create_table(TableName=table.name, **resources.TABLE_SCHEMA)
     monkeypatch.setattr(services_module, "_made_once", lambda: made)
     yield Api(made, clock)
-    # Every transaction of moto copies all tables that there are.
     table.access.client.delete_table(TableName=table.name)
 
 

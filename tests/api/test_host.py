@@ -32,15 +32,20 @@ class Sides:
         return found["Reservations"][0]["Instances"][0]["State"]["Name"]
 
 
-@pytest.fixture
-def sides(api, monkeypatch):
+@pytest.fixture(scope="module")
+def ec2(all_parts):
+    """Make a client of moto's EC2, and find an image; both take long."""
     client = boto3.client("ec2", region_name=REGION)
     (image, *_) = client.describe_images(Owners=["amazon"])["Images"]
+    return client, image["ImageId"]
+
+
+@pytest.fixture
+def sides(api, ec2, monkeypatch):
+    client, image = ec2
     name = f"host-of-{api.table.name}"
     tags = [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}]
-    made = client.run_instances(
-        ImageId=image["ImageId"], MinCount=1, MaxCount=1, TagSpecifications=tags
-    )
+    made = client.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags)
     instance = made["Instances"][0]["InstanceId"]
     client.stop_instances(InstanceIds=[instance])
     on_host = api.services

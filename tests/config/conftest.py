@@ -1,39 +1,26 @@
 """A table on moto's DynamoDB, which serves as `make run` has it serve."""
 
-import threading
-
 import boto3
 import pytest
-from moto.dynamodb.models import DynamoDBBackend
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
 
 from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.job import Batch
 from config.contract.settings import WorkerSettings
-from infra.local.aws import Handler, one_table_request_at_a_time, transact_write_items
+from tests.moto_server import serving
 
 TABLE, REGION = "jobs", "eu-central-1"
 NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
 BATCH = "b" * 32
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def endpoint():
     """moto as `make run` serves it: its own server lets racing writes undo each other."""
-    application = one_table_request_at_a_time(DomainDispatcherApplication(create_backend_app))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setattr(DynamoDBBackend, "transact_write_items", transact_write_items)
-        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Handler)
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        serving.join(10)
-        server.server_close()
+        yield url
 
 
 def settings_for(endpoint):

@@ -6,17 +6,18 @@ import threading
 import time
 
 import boto3
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
+from infra.local.aws import Handler
 from tests.hosts.lab import ADDRESSES, STORE_PORT
+from tests.moto_server import application
 
 
 class Store:
     """moto's S3, which answers 503 to every request until a moment that is set."""
 
     def __init__(self):
-        self.application = DomainDispatcherApplication(create_backend_app)
+        self.application = application()
         self.fails_until = 0.0
         self.refused = 0
 
@@ -30,7 +31,7 @@ class Store:
 
 def main():
     store = Store()
-    server = make_server(ADDRESSES["s"], STORE_PORT, store, threaded=True)
+    server = make_server(ADDRESSES["s"], STORE_PORT, store, threaded=True, request_handler=Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     client = boto3.client("s3", region_name="eu-central-1")
     where = {"LocationConstraint": "eu-central-1"}

@@ -7,7 +7,6 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from cluster_worker import Engine
 from cluster_worker.imagefiles import formats
 from tests.cluster_worker.imagefiles.image_files import PIXELS_MAX, read, refusal
 
@@ -143,12 +142,11 @@ def test_hdrs_of_other_colours_and_short_ones_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["exr", "hdr"])
-def test_a_result_of_floats_becomes_a_tiff(tmp_path, ending):
+def test_a_result_of_floats_becomes_a_tiff(warm_engine, tmp_path, ending):
     path, target = tmp_path / f"cat.{ending}", tmp_path / "out.tif"
     image = np.exp(RANDOM.normal(size=(20, 31, 3))).astype("float32")
     hdr(path, image) if ending == "hdr" else exr(path, {"RGB": image})
-    with Engine(1, warm=False) as engine:
-        assert engine.run_file(path, target, [{"operation": "flip"}]) == ()
+    assert warm_engine.run_file(path, target, [{"operation": "flip"}]) == ()
     header = formats.read_header(target, "out.tif", PIXELS_MAX)
     assert (header.dtype, header.image.kind) == ("float32", "picture")
     np.testing.assert_array_equal(read(target)[1], read(path)[1][:, ::-1])

@@ -10,7 +10,6 @@ import tifffile
 from PIL import Image
 from skimage import data
 
-from cluster_worker import Engine
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.codecs.header import as_stored
@@ -162,16 +161,15 @@ def test_a_file_without_any_row_is_refused(tmp_path):
     assert str(caught.value) == "cat: the file ends too early; save or upload it again"
 
 
-def test_an_engine_and_the_shell_read_what_is_there(tmp_path):
+def test_an_engine_and_the_shell_read_what_is_there(warm_engine, tmp_path):
     whole, path = tmp_path / "whole.tif", tmp_path / "cat.tif"
     tiff(whole, rowsperstrip=10, compression="zlib")
     content = whole.read_bytes()
     path.write_bytes(content[: len(content) // 2])
     target = tmp_path / "out.png"
-    with Engine(1, warm=False) as engine:
-        with pytest.raises(Rejected, match=r"too early.*with the option incomplete"):
-            engine.run_file(path, target, [{"operation": "invert"}])
-        notes = engine.run_file(path, target, [{"operation": "invert"}], choice=ASKED)
+    with pytest.raises(Rejected, match=r"too early.*with the option incomplete"):
+        warm_engine.run_file(path, target, [{"operation": "invert"}])
+    notes = warm_engine.run_file(path, target, [{"operation": "invert"}], choice=ASKED)
     there = rows_in(notes[0])
     _, pixels = read(target)
     np.testing.assert_array_equal(pixels[:there], 255 - PHOTO[:there])

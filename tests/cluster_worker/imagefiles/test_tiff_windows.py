@@ -17,12 +17,18 @@ from cluster_worker.pixels.header import header_of
 from tests.cluster_worker.imagefiles.image_files import picture
 
 PIXELS_MAX = 10_000_000
-ROWS, COLUMNS = 3000, 2500
+ROWS, COLUMNS = 1500, 1250
 HALO = 40
 
 # Borders of cores, apart from those of tiles and strips; the last core is a single pixel wide.
-DOWN = (0, 700, 1401, 2999, ROWS)
-ACROSS = (0, 1000, 2499, COLUMNS)
+DOWN = (0, 350, 701, 1499, ROWS)
+ACROSS = (0, 500, 1249, COLUMNS)
+
+
+@pytest.fixture(autouse=True)
+def few_pieces(monkeypatch):
+    """Keep fewer pieces than these small files have."""
+    monkeypatch.setattr(tiff_windows, "KEPT_BYTES_MAX", 4 << 20)
 
 
 def smooth(dtype, *shape):
@@ -211,7 +217,7 @@ def test_a_file_that_replaced_another_is_read_anew(tmp_path):
 def test_no_more_pieces_are_kept_than_the_limit(tmp_path):
     path = tmp_path / "scan.tif"
     image = smooth("float32", ROWS, COLUMNS, 3)
-    tifffile.imwrite(path, image, photometric="rgb", rowsperstrip=50, compression="zlib")
+    tifffile.imwrite(path, image, photometric="rgb", rowsperstrip=25, compression="zlib")
     header, _ = whole(path)
     assert header.pixels_bytes > tiff_windows.KEPT_BYTES_MAX
     for top in range(0, ROWS, 300):

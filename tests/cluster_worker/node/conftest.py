@@ -2,7 +2,6 @@
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cluster_worker.engine.engine import Engine
 from cluster_worker.imagefiles.decoder_pool import Decoders
@@ -11,6 +10,7 @@ from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.settings import WorkerSettings
+from tests.moto_server import serving
 
 REGION = "eu-central-1"
 
@@ -22,11 +22,7 @@ def runner_settings(request, tmp_path_factory):
     moto keeps buckets and tables as long as the process lives.
     """
     own = request.module.__name__.rpartition(".")[2].replace("_", "-")
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         # For ranks that work with other hosts.
@@ -42,7 +38,6 @@ def runner_settings(request, tmp_path_factory):
             aws_region=REGION,
             spool_dir=str(tmp_path_factory.mktemp("spool")),
         )
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +52,14 @@ def s3(runner_settings):
 
 
 @pytest.fixture(scope="module")
-def runner(request, runner_settings, s3):
+def runner(request, runner_settings, s3, warm_engine):
     resource = boto3.resource(
         "dynamodb", endpoint_url=runner_settings.dynamodb_endpoint, region_name=REGION
     )
     resource.meta.client.create_table(TableName=runner_settings.table, **resources.TABLE_SCHEMA)
     resource.meta.client.close()
     with (
-        Engine(getattr(request.module, "RANKS", 1)) as engine,
+        Engine(getattr(request.module, "RANKS", 1), beside=warm_engine) as engine,
         Decoders(1, engine.decoder_source.address) as decoders,
     ):
         table, storage = job_table(runner_settings), Storage(runner_settings)

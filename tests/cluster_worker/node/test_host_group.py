@@ -217,4 +217,5 @@ def until(is_so, seconds=30):
     by = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < by, "it did not happen in time"
-        time.sleep(0.02)
+        # Each look is a request to the table, which this process serves too.
+        time.sleep(0.1)

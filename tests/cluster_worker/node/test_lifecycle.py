@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pika
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cluster_worker.node import lifecycle as room
 from cluster_worker.node.charges import Charges
@@ -25,6 +24,7 @@ from config.contract.node import Node
 from config.contract.settings import WorkerSettings
 from tests.cluster_worker.node.ec2 import INSTANCE, ec2
 from tests.infra.processes import eventually
+from tests.moto_server import serving
 
 pytestmark = pytest.mark.slow
 
@@ -35,18 +35,15 @@ HOOK, GROUP = "drain", "dip-workers"
 @pytest.fixture(scope="module")
 def aws():
     """Run moto's DynamoDB with the app's table; yield its address."""
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        url = f"http://{host}:{port}"
         client = boto3.client("dynamodb", endpoint_url=url, region_name=REGION)
         client.create_table(TableName="jobs", **resources.TABLE_SCHEMA)
-        client.close()
         yield url
-    server.stop()
+        # moto keeps tables as long as the process lives, and other tests make one of this name.
+        client.delete_table(TableName="jobs")
+        client.close()
 
 
 @pytest.fixture

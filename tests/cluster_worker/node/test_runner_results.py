@@ -98,7 +98,7 @@ def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     assert labels.key == row.result_key
     kinds = [each.image_kind for each in results]
     assert kinds == ["mask", "labels", "", ""]
-    with Engine(1, warm=False) as engine:
+    with Engine(1, beside=runner.engine) as engine:
         found = engine.run(SIXTEEN_BITS, MEASURED)
     for result, image in ((labels, found.image), (mask, found.images["mask"])):
         written = tifffile.imread(io.BytesIO(stored(runner, s3, result.key)))
@@ -128,7 +128,7 @@ def test_the_planes_of_a_stack_are_done_one_by_one(runner, s3):
     mask, labels, cells, statistics = from_text(row.results)
     assert cells.columns[:2] == (("plane", ""), ("label", ""))
     assert statistics.rows == 5
-    with Engine(1, warm=False) as engine:
+    with Engine(1, beside=runner.engine) as engine:
         found = [engine.run(plane, MEASURED) for plane in stack]
     for result, images in (
         (labels, [each.image for each in found]),
@@ -182,7 +182,7 @@ def test_steps_read_the_upload_of_an_earlier_job(runner, s3, flat, monkeypatch, 
     assert runner.run(message) is Verdict.DONE
     row = row_of(runner, message)
     assert (row.state, row.reason) == ("succeeded", "")
-    with Engine(1, warm=False) as engine:
+    with Engine(1, beside=runner.engine) as engine:
         wanted = engine.run(SIXTEEN_BITS, FLAT_FIELD, inputs={"flat": empty})
     found = tifffile.imread(io.BytesIO(stored(runner, s3, row.result_key)))
     np.testing.assert_array_equal(found, wanted)

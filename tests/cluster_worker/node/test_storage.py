@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.node import storage as storage_module
@@ -15,6 +14,7 @@ from cluster_worker.node.storage import Storage, disposition
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
+from tests.moto_server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -34,11 +34,8 @@ def keys():
 
 @pytest.fixture(scope="module")
 def settings(keys):
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield settings_for(f"http://{host}:{port}")
-    server.stop()
+    with serving() as url:
+        yield settings_for(url)
 
 
 def settings_for(endpoint):

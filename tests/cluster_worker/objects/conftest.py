@@ -4,25 +4,22 @@ import uuid
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+
+from tests.moto_server import serving
 
 
 @pytest.fixture(scope="session")
 def s3():
     """Start an S3, and tell this process and its children where it is."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_REGION", "eu-central-1")
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ENDPOINT_URL", url)
         client = boto3.client("s3", region_name="eu-central-1")
         where = {"LocationConstraint": "eu-central-1"}
         client.create_bucket(Bucket="images", CreateBucketConfiguration=where)
         yield "s3://images"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -210,8 +210,8 @@ def test_tiles_of_a_result_make_the_file_of_one_host(address, tmp_path, access):
 
 
 @pytest.fixture(scope="module")
-def engine(s3):
-    with Engine(ranks=2, warm=False) as engine:
+def engine(s3, warm_engine):
+    with Engine(ranks=2, beside=warm_engine) as engine:
         yield engine
 
 
