@@ -238,12 +238,3 @@ BY_WEIGHT = {
         between_pixels,
     ),
 }
-
-
-def fails(image, steps, depth):
-    """Return whether scikit-image raises an error for an image; then ours has its own rule."""
-    try:
-        run(image, steps, depth)
-    except Exception:  # noqa: BLE001 - whatever it raises
-        return True
-    return False
