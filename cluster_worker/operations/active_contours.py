@@ -6,6 +6,7 @@ import numpy as np
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Whole, operation
+from cluster_worker.operations.support.propagation import AS_MASK
 
 segmentation = lazily("skimage.segmentation")
 
@@ -14,7 +15,8 @@ segmentation = lazily("skimage.segmentation")
     "Two classes (Chan–Vese)",
     "Regions",
     Whole(
-        "Each round needs the means of both classes to the last bit, which sums over tiles miss."
+        "Each round needs the means of both classes to the last bit, which sums over tiles miss.",
+        like=AS_MASK,
     ),
     channels="gray",
     floats=True,

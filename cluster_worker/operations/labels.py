@@ -41,6 +41,8 @@ from cluster_worker.operations.support.propagation import (
     run_starts,
     runs_of_a_tile,
     selection_stages,
+    shared_with,
+    spans_of,
     touching,
     within_border,
 )
@@ -136,6 +138,11 @@ class Regions:
     begins: tuple[NDArray[np.int64], ...]
 
     @cached_property
+    def spans(self) -> NDArray[np.intp]:
+        """The spans of the tiles."""
+        return spans_of(self.tiles)
+
+    @cached_property
     def tables(self) -> tuple[NDArray[np.int32], ...]:
         """For each tile, a table from the number of a region in the tile to that in the image."""
         ends = np.cumsum([0, *map(len, self.begins)])
@@ -201,12 +208,10 @@ def numbered(
     dtype = target or ("int32" if values is None else "int64")
     fits = out is not None and dtype in ("int32", "uint32")
     result = out.view(np.int32) if out is not None and fits else np.empty(numbers.shape, np.int32)
-    for each, table in zip(found.tiles, found.tables, strict=True):
-        span = each.tile.intersection(place.core)
-        if min(span.shape) > 0:
-            within = span.relative_to(place.core).slices
-            coded = (span.top, span.left) == (each.tile.top, each.tile.left)
-            components.renumbered(numbers[within], coded, table, result[within])
+    for i, span in shared_with(place.core, found.spans):
+        within, tile = span.relative_to(place.core).slices, found.tiles[i].tile
+        coded = (span.top, span.left) == (tile.top, tile.left)
+        components.renumbered(numbers[within], coded, found.tables[i], result[within])
     return result.view(dtype) if dtype == "uint32" else result.astype(dtype, copy=False)
 
 

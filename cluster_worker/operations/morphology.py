@@ -185,7 +185,7 @@ def by_networks(brightest: bool) -> Kernel:
 @operation(
     "Dilation",
     "Morphology",
-    Local(reach_once),
+    Local(reach_once, like=np.asarray),
     without_data=-np.inf,
     cost=work,
     arrays=3,
@@ -219,7 +219,7 @@ def dilation(
 @operation(
     "Erosion",
     "Morphology",
-    Local(reach_once),
+    Local(reach_once, like=np.asarray),
     without_data=np.inf,
     cost=work,
     arrays=3,
@@ -253,7 +253,7 @@ def erosion(
 @operation(
     "Opening",
     "Morphology",
-    Local(reach_twice),
+    Local(reach_twice, like=np.asarray),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -287,7 +287,7 @@ def opening(
 @operation(
     "Closing",
     "Morphology",
-    Local(reach_twice),
+    Local(reach_twice, like=np.asarray),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -321,7 +321,7 @@ def closing(
 @operation(
     "Top hat (bright)",
     "Morphology",
-    Local(reach_twice),
+    Local(reach_twice, like=np.asarray),
     cost=work_twice,
     arrays=3,
     table=slanted_table,
@@ -355,7 +355,7 @@ def white_tophat(
 @operation(
     "Top hat (dark)",
     "Morphology",
-    Local(reach_twice),
+    Local(reach_twice, like=np.asarray),
     cost=work_twice,
     arrays=3,
     table=slanted_table,

@@ -16,7 +16,7 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.gaussians import reach
-from cluster_worker.operations.support.propagation import refuse_nan
+from cluster_worker.operations.support.propagation import AS_MASK, refuse_nan
 
 segmentation = lazily("skimage.segmentation")
 morphsnakes = lazily("skimage.segmentation.morphsnakes")
@@ -65,6 +65,20 @@ def inverse_gaussian_gradient(
     )
 
 
+def refuse_whole_numbers(image: Image) -> None:
+    """Raise ValueError for an image that is not of floats."""
+    if image.dtype.kind != "f":
+        raise ValueError(
+            f"takes floats, got {image.dtype}; put inverse_gaussian_gradient before it"
+        )
+
+
+def mask_of_floats(image: Image) -> Image:
+    """Return a mask as large as an image; planning refuses what is not of floats."""
+    refuse_whole_numbers(image)
+    return AS_MASK(image)
+
+
 def evolved(function: Callable[..., Image], image: Image, *given: Any, **named: Any) -> Image:
     """Run one of scikit-image's snakes from its first step of smoothing; return the mask."""
     refuse_nan(image)
@@ -85,7 +99,8 @@ def evolved(function: Callable[..., Image], image: Image, *given: Any, **named: 
     "Two classes (snakes)",
     "Regions",
     Whole(
-        "Each round needs the means of both classes to the last bit, which sums over tiles miss."
+        "Each round needs the means of both classes to the last bit, which sums over tiles miss.",
+        like=AS_MASK,
     ),
     channels="gray",
     floats=True,
@@ -134,7 +149,8 @@ def morphological_chan_vese(
     "Fit an outline (snakes)",
     "Regions",
     Whole(
-        "The outline may move over the whole image, and its threshold is that of all its pixels."
+        "The outline may move over the whole image, and its threshold is that of all its pixels.",
+        like=mask_of_floats,
     ),
     channels="gray",
     floats=True,
@@ -169,10 +185,7 @@ def morphological_geodesic_active_contour(
     ----------
     skimage.segmentation.morphological_geodesic_active_contour
     """
-    if image.dtype.kind != "f":
-        raise ValueError(
-            f"takes floats, got {image.dtype}; put inverse_gaussian_gradient before it"
-        )
+    refuse_whole_numbers(image)
     return evolved(
         segmentation.morphological_geodesic_active_contour,
         image,

@@ -80,12 +80,26 @@ def plan(request: PlanRequest) -> Plan:
         If the image cannot be processed by these steps.
     """
     check_image(request.image)
+    # Stages do not depend on tiles: plans that differ in tiles alone share them.
+    chain = finished_chain(request._replace(core=None, grid=1, chunk=1, streamed=False))
+    return plan_of_chain(request, chain)
+
+
+@lru_cache(maxsize=256)
+def finished_chain(request: PlanRequest) -> Chain:
+    """Build the stages of a chain of steps, which nothing may change afterwards. Cached.
+
+    Raises
+    ------
+    Rejected
+        As `build_chain`.
+    """
     steps, branch = json.loads(request.steps), alone(request)
     chain = build_chain(request, steps, branch)
     if request.depth == "input" and chain.discrete:
         # A millionth decides ties: what leads to a mask or to labels has scikit-image's own bits.
         chain = build_chain(request, steps, branch, exact=chain.discrete)
-    return plan_of_chain(request, chain)
+    return chain
 
 
 def alone(request: PlanRequest) -> Branch:

@@ -154,10 +154,14 @@ class Unmasked:
 
 def prepared(function: Callable[..., Any], prepare: Callable[[Image], Image]) -> Any:
     """Return a function whose block is prepared; what is bound to it stays bound."""
-    if isinstance(function, partial):
+    if not isinstance(function, partial):
+        return Prepared(function, prepare)
+    if function.args:
+        # What is bound by position comes before the block.
+        inner: Any = Prepared(partial(function.func, *function.args), prepare)
+    else:
         inner = prepared(function.func, prepare)
-        return partial(inner, *function.args, **function.keywords)
-    return Prepared(function, prepare)
+    return partial(inner, **function.keywords)
 
 
 def unmasked(function: Callable[..., Any], value: Value, together: bool) -> Any:

@@ -49,17 +49,21 @@ class Local:
         From the operation's parameters to pixels.
     grid : callable
         From the operation's parameters to the side of the cells that it works in, in pixels.
+    like : callable, optional
+        As of `Stage`, for a function that takes long on any image if its neighbourhood is wide.
     """
 
     halo: Halo
     grid: Halo = lambda **_: 1
+    like: Callable[[Image], Image] | None = None
     name = "local"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters."""
         wraps = parameters.get("mode") == "wrap"
         halo, grid = self.halo(**parameters), self.grid(**parameters)
-        return (Stage(partial(function, **parameters), halo, wraps=wraps, grid=grid),)
+        given = partial(function, **parameters)
+        return (Stage(given, halo, wraps=wraps, grid=grid, like=self.like),)
 
 
 @dataclass(frozen=True)
@@ -229,14 +233,17 @@ class Whole:
     ----------
     why : str
         The reason, as a sentence for users.
+    like : callable, optional
+        As of `Stage`, for a function of many rounds.
     """
 
     why: str
+    like: Callable[[Image], Image] | None = None
     name = "whole"
 
     def stages(self, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Stages:
         """Return the stage for one set of parameters."""
-        return (Stage(partial(function, **parameters), whole=True),)
+        return (Stage(partial(function, **parameters), whole=True, like=self.like),)
 
 
 Decomposition = Pointwise | Local | Statistical | Geometric | Composed | Iterative | Table | Whole

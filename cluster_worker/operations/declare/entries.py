@@ -7,6 +7,7 @@ from typing import Any, Literal
 from cluster_worker.operations.declare.decompositions import (
     Composed,
     Decomposition,
+    Geometric,
     Pointwise,
     Stages,
     Statistical,
@@ -303,6 +304,8 @@ class Operation(Traits):
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
         """Return whether its pixels come from other places, so that alpha must move with them."""
         parameters = {name: value for name, value in step.items() if name in self.parameters}
+        if not isinstance(self.decomposition, Geometric | Composed):
+            return False
         return any(stage.geometry is not None for stage in self.stages(parameters))
 
     def placement(

@@ -146,7 +146,7 @@ class Stage:
         the cells that a core touches, and cores begin with a cell where they can.
     like : callable, optional
         From a small image to another of the result's type and channels, for a function that
-        refuses images because of their values, so that planning cannot try it.
+        planning cannot try: it refuses images because of their values, or takes long on any image.
     model : Stage, optional
         The stage of the operation's function. Planning tries it instead of a kernel, which would
         have to be loaded.

@@ -99,6 +99,23 @@ def within_border(image: Image, place: Place, width: int) -> Image:
     return kept
 
 
+def spans_of(tiles: Sequence["Edges"]) -> NDArray[np.intp]:
+    """Return (top, bottom, left, right) of each tile, in columns, as `shared_with` takes them."""
+    return np.array([each.tile for each in tiles], np.intp).reshape(-1, 4).T
+
+
+def shared_with(core: Span, spans: NDArray[np.intp]) -> Iterator[tuple[int, Span]]:
+    """Yield the index of each of many spans that meets a core, and what both cover.
+
+    Every tile looks for those that it meets among all tiles of the image, so all are compared at
+    once.
+    """
+    top, bottom, left, right = spans
+    rows = (top < core.bottom) & (bottom > core.top)
+    for i in np.flatnonzero(rows & (left < core.right) & (right > core.left)).tolist():
+        yield i, Span(*spans[:, i].tolist()).intersection(core)
+
+
 class Edge(NamedTuple):
     """The regions along an edge of a tile, as runs.
 
@@ -263,6 +280,11 @@ class Seams:
     tiles: tuple[Edges, ...] = ()
 
     @cached_property
+    def spans(self) -> NDArray[np.intp]:
+        """The spans of the tiles."""
+        return spans_of(self.tiles)
+
+    @cached_property
     def tables(self) -> tuple[NDArray[np.bool_], ...]:
         """For each tile, a table of which of its seats are wanted."""
         found = [np.concatenate([edge.regions for edge in each[1:]]) for each in self.tiles]
@@ -298,13 +320,12 @@ class Seams:
             (rows, columns): a mask, or labels.
         """
         core = place.core
-        shared = [each.tile.intersection(core) for each in self.tiles]
-        if core not in shared:
+        shared = list(shared_with(core, self.spans))
+        if core not in [span for _, span in shared]:
             copies.clear(result)
-        for span, table in zip(shared, self.tables, strict=True):
-            if min(span.shape) > 0:
-                within = span.relative_to(core).slices
-                components.look_up(seats[within], table, result[within])
+        for i, span in shared:
+            within = span.relative_to(core).slices
+            components.look_up(seats[within], self.tables[i], result[within])
 
 
 def number(edge: Edge, first: np.uint64) -> Edge:

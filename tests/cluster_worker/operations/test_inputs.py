@@ -5,6 +5,7 @@ other one, made by the test for each image.
 """
 
 import json
+from functools import cache, lru_cache
 
 import numpy as np
 import pytest
@@ -87,33 +88,45 @@ def outcome(*given):
         return str(error)
 
 
+@cache
+def whole_outcome(name, words):
+    """Return the outcome of one tile for one of the cases; both claims compare with it."""
+    image, inputs, depth = {each[0]: each[1:] for each in cases(name)}[words]
+    return outcome(image, [step_of(name, inputs)], inputs, depth)
+
+
+@lru_cache(maxsize=2)
 def cases(name):
-    """Yield every image that an operation takes, with each set of second images, in both depths."""
-    operation = OPERATIONS[name]
+    """Return every image that an operation takes, with each set of second images, in both depths.
+
+    Each case is words for errors, the image, the second images and the depth.
+    """
+    found, operation = [], OPERATIONS[name]
     for names in sets_of(operation):
         for each in ON:
             image = IMAGES[each]
             inputs = {n: second(name, operation.inputs[n]["takes"], image) for n in names}
             for depth in DEPTHS:
                 if reference.is_meant_for(name, image, depth):
-                    yield f"{each}, {depth}, with {', '.join(names)}", image, inputs, depth
+                    words = f"{each}, {depth}, with {', '.join(names)}"
+                    found.append((words, image, inputs, depth))
+    return found
 
 
 @pytest.mark.parametrize("name", WITH_INPUTS)
 def test_tiles_with_second_images_equal_the_whole(name):
     for words, image, inputs, depth in cases(name):
         with named(words):
-            steps = [step_of(name, inputs)]
-            whole = outcome(image, steps, inputs, depth)
-            tiled = outcome(image, steps, inputs, depth, CORES["odd"])
-            np.testing.assert_array_equal(tiled, whole)
+            tiled = outcome(image, [step_of(name, inputs)], inputs, depth, CORES["odd"])
+            np.testing.assert_array_equal(tiled, whole_outcome(name, words))
 
 
 @pytest.mark.parametrize("name", WITH_INPUTS)
 def test_second_images_have_the_meaning_of_scikit_image(name):
     for words, image, inputs, depth in cases(name):
         with named(words):
-            assert_faithful(step_of(name, inputs), image, inputs, depth)
+            found = whole_outcome(name, words)
+            assert_meant(found, step_of(name, inputs), image, inputs, depth)
 
 
 @pytest.mark.parametrize("name", WITH_INPUTS)
@@ -143,10 +156,20 @@ def test_random_parameters_with_second_images_are_faithful_and_seamless(name):
     check()
 
 
+def test_quantiles_of_edges_of_floats_are_those_of_a_mask():
+    image, step = IMAGES["negative corner"], {"operation": "canny", "use_quantiles": True}
+    inputs = {"mask": second("mask", "mask", image)}
+    assert_faithful(step | step_of("canny", inputs), image, inputs, "input")
+
+
 def assert_faithful(step, image, inputs, depth):
     """Compare a step with second images with its reference, on the whole image."""
+    assert_meant(outcome(image, [step], inputs, depth), step, image, inputs, depth)
+
+
+def assert_meant(found, step, image, inputs, depth):
+    """Compare the outcome of a step with second images with its reference, on the whole image."""
     steps = recipe.check([step], CATALOGUE, 1, inputs)
-    found = outcome(image, steps, inputs, depth)
     if isinstance(found, str):
         with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it raises
             expected_of(steps[0], image, inputs, depth)

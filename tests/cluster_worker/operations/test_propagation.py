@@ -15,6 +15,7 @@ from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 
+CATALOGUE = catalogue()
 # Those of 200 columns are whole rows.
 CORES = [(1, 3), (5, 7), (16, 40), (9, 200), (200, 200)]
 # Each round follows a coil by one tile, so the smallest tiles would take hundreds of rounds.
@@ -39,7 +40,7 @@ def coil(side):
 
 
 def native(image, core, **step):
-    checked = json.dumps(recipe.check([step], catalogue(), 20))
+    checked = json.dumps(recipe.check([step], CATALOGUE, 20))
     return run_alone(
         plan(PlanRequest(header_of(image.shape, str(image.dtype)), checked, "native", core)), image
     )

@@ -31,7 +31,7 @@ from cluster_worker.operations.declare import (
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array, read
-from cluster_worker.plan.chain import plan
+from cluster_worker.plan.chain import finished_chain, plan
 from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import SingleRank, run_alone
 from cluster_worker.plan.run import run as run_plan
@@ -47,9 +47,14 @@ def own_catalogue(monkeypatch):
     """Remove after each test the operations that it declares."""
     monkeypatch.setattr(entries, "OPERATIONS", own := dict(OPERATIONS))
     monkeypatch.setattr("cluster_worker.plan.chain.OPERATIONS", own)
-    plan.cache_clear()
+    forget_plans()
     yield
+    forget_plans()
+
+
+def forget_plans():
     plan.cache_clear()
+    finished_chain.cache_clear()
 
 
 def run(image, *names, core=CORE):
@@ -371,7 +376,7 @@ def test_a_plan_does_no_work_that_takes_seconds(monkeypatch):
         raise AssertionError("levels were searched for")
 
     monkeypatch.setattr(filters, "threshold_multiotsu", search)
-    plan.cache_clear()
+    forget_plans()
     steps = recipe.check([{"operation": "threshold_multiotsu", "classes": 5}], catalogue(), 1)
     for dtype in ("uint8", "float32"):
         planned = plan(PlanRequest(header_of((10, 10), dtype), json.dumps(steps)))
