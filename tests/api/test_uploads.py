@@ -301,13 +301,13 @@ def test_a_large_file_comes_in_parts_and_goes_on_where_it_was(api):
 
 @pytest.fixture
 def slow_store(api, monkeypatch):
-    """A store that joins parts when its event `may_join` is set."""
+    """A store that joins parts when its event `may_go` is set."""
 
     class Slow:
-        may_join, ended, joined = threading.Event(), threading.Event(), 0
+        may_go, ended, joined = threading.Event(), threading.Event(), 0
 
         def complete_multipart_upload(self, **named):
-            assert self.may_join.wait(60)
+            assert self.may_go.wait(60)
             self.joined += 1
             api.s3.complete_multipart_upload(**named)
             self.ended.set()
@@ -320,7 +320,7 @@ def slow_store(api, monkeypatch):
     with ThreadPoolExecutor(4) as placing:
         monkeypatch.setattr(objects, "PLACING", placing)
         yield store
-        store.may_join.set()
+        store.may_go.set()
 
 
 def in_parts(api):
@@ -342,7 +342,7 @@ def test_a_job_is_joining_while_the_parts_of_its_file_are_joined(api, queues, sl
     assert api.counts(batch) == {"joining": 1}
     # A client that was refused, by a quota for example, finds nothing to send again.
     assert api.get(f"{at}/parts")[1]["arrived"] == [1, 2, 3]
-    slow_store.may_join.set()
+    slow_store.may_go.set()
     until = time.monotonic() + 30
     while (answer := api.post(f"{at}/uploaded"))[1]["state"] == "joining":
         assert time.monotonic() < until, answer
@@ -366,7 +366,7 @@ def test_joined_parts_that_are_no_image_fail_their_job_at_once(api):
 def test_the_sweep_completes_a_join_that_nobody_asks_for(api, queues, slow_store):
     batch, job = in_parts(api)
     api.post(f"/batches/{batch}/jobs/{job}/uploaded")
-    slow_store.may_join.set()
+    slow_store.may_go.set()
     assert slow_store.ended.wait(30)
     api.clock.pass_seconds(31)
     assert sweep.run(services_module.services()) == {"received": 1}
@@ -436,15 +436,15 @@ def test_two_tries_of_s3_leave_a_request_time_to_say_so():
 
 def test_what_could_not_begin_to_put_a_file_in_its_place_is_not_done_later(api, monkeypatch):
     batch, (job,) = api.batch()
-    row, may_join, made = api.row(batch, job), threading.Event(), []
+    row, may_go, made = api.row(batch, job), threading.Event(), []
     monkeypatch.setattr(objects, "PLACING_SECONDS", 0.1)
     with ThreadPoolExecutor(1) as placing:
         monkeypatch.setattr(objects, "PLACING", placing)
-        calls = ((row, lambda: may_join.wait(60)), (replace(row, job="b"), lambda: made.append("b")))
+        calls = ((row, lambda: may_go.wait(60)), (replace(row, job="b"), lambda: made.append("b")))
         for each, call in calls:
             with pytest.raises(objects.StillPlacing):
                 objects.placed(each, call)
-        may_join.set()
+        may_go.set()
     assert made == []
 
 
