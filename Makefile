@@ -57,7 +57,7 @@ run: ## Run the whole app at http://127.0.0.1:8000 (PORT=…; TRACE=1 shows trac
 test: ## Run the tests with real parts (OPERATION=name or ROOM=name for a part; rooms are folders)
 ifdef OPERATION
 	@$(SETUP) kernels
-	$(PYTEST) 2 -m "not long" --operation $(OPERATION) tests/cluster_worker/operations
+	$(PYTEST) 2 -m "not long" --operation $(OPERATION) $(COMPUTING)
 else ifdef ROOM
 	@$(SETUP) test
 	$(PYTHON) -m pytest -m "not long" $(or $(wildcard tests/$(ROOM) tests/cluster_worker/$(ROOM)),tests/$(ROOM))
@@ -88,7 +88,7 @@ check: ## Check format, lint and types, and run the fast tests
 	$(PYTHON) -m ruff format --check
 	$(PYTHON) -m ruff check
 	$(PYTHON) -m mypy
-	$(PYTHON) -m pytest -m "not slow and not long"
+	$(PYTEST) 2 -m "not slow and not long"
 
 bench: ## Compare with other libraries, and write docs/bench (PART="operations files" for some)
 	@$(SETUP) bench

@@ -25,6 +25,7 @@ from cluster_worker.plan.request import PlanRequest, RecipeRequest
 from cluster_worker.plan.run import run_alone
 from cluster_worker.plan.run_recipe import run_recipe_alone
 from config.contract import formats, job_diagram, recipe
+from tests import nodata_list
 from tests.cluster_worker.operations import reference
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "operations"
@@ -471,9 +472,10 @@ def faithful():
 
 
 def main():
-    """Write all pages and pictures, the diagram of a job's states, and the list of formats."""
+    """Write all pages and pictures, the diagram of a job's states, and the lists in other pages."""
     job_diagram.write()
     formats.FILE.write_text(listing.as_text())
+    nodata_list.write()
     (FOLDER / "pictures").mkdir(parents=True, exist_ok=True)
     for old in [*FOLDER.glob("*.md"), *(FOLDER / "pictures").glob("*")]:
         old.unlink()

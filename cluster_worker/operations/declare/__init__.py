@@ -22,7 +22,11 @@ or rows × columns × 3. It may ask for more by keyword-only parameters of these
 ``target``
     The type of picture to which its result is rounded, or the type of labels, or None for its own.
 ``model``
-    Of a kernel: the operation's function, with its parameters.
+    Of a kernel: the operation's function with this step's parameters bound. `model(block)` returns
+    the result of the whole block.
+``valid``
+    Which pixels of the block have data, or None if all have: such a function runs instead of the
+    kernels. What it returns where `valid` is False does not matter. See `support/valid_pixels.py`.
 ``out``
     An array for the core of its result, or None. The function returns the core alone.
 

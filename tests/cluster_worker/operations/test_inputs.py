@@ -185,7 +185,7 @@ def assert_meant(found, step, image, inputs, depth):
 
 
 def expected_of(step, image, inputs, depth):
-    """Call the reference of an operation with second images as DESIGN promises to convert them."""
+    """Call the reference of an operation with second images converted as the app promises."""
     operation = OPERATIONS[step["operation"]]
     parameters = {key: step[key] for key in operation.parameters}
     given = {

@@ -27,7 +27,7 @@ from chalicelib.contract import document
 from chalicelib.schemas import Limits
 from cluster_worker import Engine
 from cluster_worker.operations import OPERATIONS, catalogue
-from tests import documents
+from tests import documents, nodata_list
 
 image = np.random.default_rng(0).integers(0, 255, (700, 500, 3), np.uint8)
 with Engine(ranks=2) as engine:
@@ -40,6 +40,7 @@ print(json.dumps({
     "contract": "brightest" in json.dumps(document(catalogue(), Limits())),
     "page": "## Brightest neighbour" in pages["filters.md"],
     "list": "`brightest`" in pages["parameters.md"],
+    "rule": nodata_list.has_rule(OPERATIONS["brightest"]),
     "picture": documents.picture(OPERATIONS["brightest"]).shape,
 }))
 """
@@ -86,6 +87,8 @@ def test_the_example_runs_on_ranks_and_is_in_catalogue_contract_and_documents(co
     assert found["contract"]
     assert found["page"]
     assert found["list"]
+    # Then it is in the list of docs/nodata.md, which is written with the other documents.
+    assert not found["rule"]
     assert found["picture"]
 
 

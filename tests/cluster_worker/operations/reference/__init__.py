@@ -129,7 +129,7 @@ def has_alpha(image):
 
 
 def prepared(operation, image, depth):
-    """Convert as DESIGN promises: to floats from the first float step on, gray, RGB or masks."""
+    """Convert as the app does: to floats from the first float step on, gray, RGB or masks."""
     if is_labels(image):
         return image != 0 if operation.takes == "mask" and depth == "input" else image
     to_gray = operation.channels == "gray" and image.ndim == 3

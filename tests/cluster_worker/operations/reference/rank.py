@@ -46,5 +46,5 @@ NAMES = (
     "mean_percentile",
 )
 REFERENCE = {f"rank_{name}": ranked(name) for name in NAMES}
-# DESIGN: the result of an operation that is named after a threshold is a mask.
+# The result of an operation that is named after a threshold is a mask.
 REFERENCE["rank_threshold"] = lambda *given, **named: ranked("threshold")(*given, **named) != 0
