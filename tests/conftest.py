@@ -72,6 +72,9 @@ def pytest_runtest_logreport(report):
 
 
 def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("rerun", ()):
+        terminalreporter.section(f"run once more: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext[-3000:])
     if budgets.spent:
         terminalreporter.section("seconds by room")
         for line in budgets.table():
