@@ -6,12 +6,6 @@ from config.contract.job import Message
 from config.contract.writes import batch_is_open
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch):
-    """Let the first slice of a command last as long as it needs on a busy machine."""
-    monkeypatch.setattr(commands, "FIRST_SLICE_SECONDS", 60.0)
-
-
 def states(api, batch, jobs):
     return [api.state(batch, job) for job in jobs]
 
