@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
+from cluster_worker.engine.compiling import are_compiled
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.prebuilt import count_compiled, use_prebuilt
 from cluster_worker.errors import Broken
@@ -96,6 +97,8 @@ def start_engine(settings: WorkerSettings) -> Engine:
 def warm_operations(settings: WorkerSettings) -> bool | list[str]:
     """Return what the engine's ranks load at the start: the operations named, or True for all.
 
+    All of them as long as the kernels are not compiled: only then are they in the background.
+
     Raises
     ------
     SettingError
@@ -107,7 +110,7 @@ def warm_operations(settings: WorkerSettings) -> bool | list[str]:
             raise SettingError(
                 f"WARM_OPERATIONS: there is no operation {each!r}; `dip operations` lists them"
             )
-    return names or True
+    return names if names and are_compiled() else True
 
 
 def run_node(

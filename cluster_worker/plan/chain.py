@@ -80,7 +80,7 @@ def plan(request: PlanRequest) -> Plan:
         If the image cannot be processed by these steps.
     """
     check_image(request.image)
-    # Stages do not depend on tiles: plans that differ in tiles alone share them.
+    # Stages do not depend on core, grid, chunk and streamed: plans that differ in these share them.
     chain = finished_chain(request._replace(core=None, grid=1, chunk=1, streamed=False))
     return plan_of_chain(request, chain)
 

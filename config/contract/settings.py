@@ -147,7 +147,7 @@ class WorkerSettings(Endpoints):
     )
     warm_operations: str = setting(
         "Operations that the worker loads before an image needs them, by name with commas between "
-        "them; empty for all of them",
+        "them; all of them if it is empty, or as long as kernels are not compiled",
         "",
     )
     decode_seconds_max: float = setting("Most processor time to decode or encode one file", 60.0)

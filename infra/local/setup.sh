@@ -113,11 +113,12 @@ check_versions() {
 install_locked() {
     .venv/bin/pip install --disable-pip-version-check --no-compile --require-hashes \
         --requirement infra/local/setup.lock &&
-        timeout 300 .venv/bin/uv pip install --python .venv/bin/python --require-hashes \
+        timeout --foreground 600 .venv/bin/uv pip install --python .venv/bin/python --require-hashes \
             --requirement requirements.lock && return 0
-    # Python compiles what is imported, when it is: that is a small share of all these files.
+    # Python compiles what is imported, when it is: that is a small share of all these files. What uv
+    # has begun may be incomplete.
     .venv/bin/pip install --disable-pip-version-check --no-compile --require-hashes \
-        --requirement requirements.lock
+        --force-reinstall --requirement requirements.lock
 }
 
 python_environment() {

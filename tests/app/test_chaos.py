@@ -122,7 +122,7 @@ def test_an_image_that_always_kills_its_rank_fails_with_a_reason_and_lands_in_th
     while (now := view())["state"] != "failed":
         assert time.monotonic() < until, now
         for pid in ranks_of(own_app):
-            # A rank that has worked longer than it takes to start works on the image.
+            # A rank starts in hundredths of a second: one that worked longer has the image.
             if cpu_seconds(pid) > before.get(pid, 0.0) + 1.0:
                 os.kill(pid, signal.SIGKILL)
                 break

@@ -303,9 +303,10 @@ class Operation(Traits):
 
     def moves_pixels(self, step: Mapping[str, Any]) -> bool:
         """Return whether its pixels come from other places, so that alpha must move with them."""
-        parameters = {name: value for name, value in step.items() if name in self.parameters}
+        # Only these have stages with a geometry; those of others may take long to make.
         if not isinstance(self.decomposition, Geometric | Composed):
             return False
+        parameters = {name: value for name, value in step.items() if name in self.parameters}
         return any(stage.geometry is not None for stage in self.stages(parameters))
 
     def placement(

@@ -100,7 +100,7 @@ def within_border(image: Image, place: Place, width: int) -> Image:
 
 
 def spans_of(tiles: Sequence["Edges"]) -> NDArray[np.intp]:
-    """Return (top, bottom, left, right) of each tile, in columns, as `shared_with` takes them."""
+    """Return one array each of top, bottom, left and right of all tiles, for `shared_with`."""
     return np.array([each.tile for each in tiles], np.intp).reshape(-1, 4).T
 
 

@@ -36,12 +36,16 @@ def test_a_worker_whose_first_ranks_die_tries_again(monkeypatch, failures):
             node.start_engine(SETTINGS)
 
 
-def test_a_worker_loads_the_operations_that_are_named_or_all():
+def test_a_worker_loads_the_operations_that_are_named_or_all(monkeypatch):
+    monkeypatch.setattr(node, "are_compiled", lambda: True)
     named = replace(SETTINGS, warm_operations="gaussian, threshold_otsu ")
     assert node.warm_operations(named) == ["gaussian", "threshold_otsu"]
     assert node.warm_operations(SETTINGS) is True
     with pytest.raises(SettingError, match="WARM_OPERATIONS: there is no operation 'blur'"):
         node.warm_operations(replace(SETTINGS, warm_operations="gaussian,blur"))
+    # All are loaded once they are compiled, which an engine does in the background for all alone.
+    monkeypatch.setattr(node, "are_compiled", lambda: False)
+    assert node.warm_operations(named) is True
 
 
 def test_previews_whose_rank_dies_at_the_start_are_there_later(monkeypatch):

@@ -14,7 +14,7 @@ from tests.cluster_worker.operations.test_catalogue import (
 )
 
 SHAPE = (23, 31)
-# Six tiles, two of them of one column.
+# Six tiles; smaller ones are those of test_catalogue.py.
 CORE = (10, 30)
 
 

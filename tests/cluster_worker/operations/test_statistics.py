@@ -17,7 +17,7 @@ from tests.cluster_worker.operations.test_catalogue import (
 )
 
 SHAPE = (24, 31)
-# Six tiles, two of them of one column.
+# Six tiles; smaller ones are those of test_catalogue.py.
 CORE = (10, 30)
 TYPES = ("bool", "uint8", "uint16", "float32", "float64")
 # Share of the pixels that have the greater of two values: one pixel, few, many, all but one.
