@@ -97,7 +97,7 @@ def start_engine(settings: WorkerSettings) -> Engine:
 def warm_operations(settings: WorkerSettings) -> bool | list[str]:
     """Return what the engine's ranks load at the start: the operations named, or True for all.
 
-    All of them as long as the kernels are not compiled: only then are they in the background.
+    All as long as kernels are not compiled: an engine compiles them in the background only then.
 
     Raises
     ------

@@ -158,15 +158,21 @@ export interface ImageBody {
   readonly source?: Source;
 }
 
-export interface BatchBody {
-  readonly steps: readonly StepBody[];
+/** How files are read, and how results are written. */
+export interface Output {
   readonly format: Format;
   readonly depth: Depth;
   readonly metadata: Metadata;
-  readonly quality?: number;
+  /** Of results with loss, from 1 to 100; null or missing: the usual one of each format. */
+  readonly quality?: number | null;
   readonly read?: Reading;
   readonly across?: Across;
   readonly write?: Writing;
+}
+
+export interface BatchBody extends Output {
+  readonly steps: readonly StepBody[];
+  readonly quality?: number;
   readonly images: readonly ImageBody[];
 }
 
@@ -189,16 +195,9 @@ export interface PreviewPicture {
   readonly file?: FileFacts | null;
 }
 
-export interface BatchPage {
+export interface BatchPage extends Output {
   readonly batch: string;
   readonly steps: readonly StepBody[];
-  readonly format: Format;
-  readonly depth: Depth;
-  readonly metadata: Metadata;
-  readonly quality?: number | null;
-  readonly read?: Reading;
-  readonly across?: Across;
-  readonly write?: Writing;
   readonly kept_until: number;
   readonly counts: Readonly<Record<JobState, number>>;
   readonly line: Line;

@@ -3,7 +3,8 @@
 import type { Format } from "./answers";
 import { READING_NAMES, acrossIn, readIn } from "./fileFacts";
 import { type Writing, writeIn } from "./writing";
-import { type Output, type Step, qualityIn, toBody } from "./recipe";
+import type { Output } from "./answers";
+import { type Step, qualityIn, toBody } from "./recipe";
 import type { Value } from "./operation";
 
 const ENDINGS: Readonly<Record<Format, string>> = {

@@ -1,6 +1,6 @@
 /** Chains of steps: form fields from the catalogue, defaults, checks, and the API's form. */
 
-import type { Depth, Format, Metadata } from "./answers";
+import type { Depth, Format, Metadata, Output } from "./answers";
 import { type NumberField, STARTS, fieldsOf, problemOf } from "./fields";
 import type { Operation, Value } from "./operation";
 import { type Across, type Reading, acrossIn, readIn } from "./fileFacts";
@@ -133,18 +133,6 @@ export function fromBody(
 
 function nameOf({ name }: { readonly name: string }): string {
   return name;
-}
-
-/** How files are read, and how results are written. */
-export interface Output {
-  readonly format: Format;
-  readonly depth: Depth;
-  readonly metadata: Metadata;
-  /** Of results with loss, from 1 to 100; null or missing: the usual one of each format. */
-  readonly quality?: number | null;
-  readonly read?: Reading;
-  readonly across?: Across;
-  readonly write?: Writing;
 }
 
 export const PLAIN_OUTPUT: Output = { format: "same", depth: "input", metadata: "keep" };

@@ -2,8 +2,8 @@
 
 import type { Depth, Format, Metadata } from "./answers";
 import type { Operation } from "./operation";
+import type { Output } from "./answers";
 import {
-  type Output,
   type Step,
   type StepBody,
   QUALITY,

@@ -7,14 +7,8 @@ import {
   written,
 } from "../src/features/filters/writingFields";
 import { asCurl, asPython, asShell } from "../src/commands";
-import {
-  type Output,
-  PLAIN_OUTPUT,
-  newStep,
-  recipeKey,
-  recipeOf,
-  recipeOfKey,
-} from "../src/recipe";
+import type { Output } from "../src/answers";
+import { PLAIN_OUTPUT, newStep, recipeKey, recipeOf, recipeOfKey } from "../src/recipe";
 import { problemOf } from "../src/fields";
 import { fragmentOf, recipeFrom, recipeIn } from "../src/share";
 import type { Writing, WritingOptions } from "../src/writing";

@@ -1,6 +1,7 @@
 /** The chain of filters on the page. Pure, and separate from the rest so that undo can wrap it. */
 
-import { type Output, PLAIN_OUTPUT, type Step } from "../recipe";
+import type { Output } from "../answers";
+import { PLAIN_OUTPUT, type Step } from "../recipe";
 import type { Value } from "../operation";
 import type { Recipe } from "../share";
 import type { Action } from "./state";
