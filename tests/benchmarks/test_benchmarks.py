@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import clock, neighbours, rates, report, report_neighbours
+from tests.benchmarks import clock, neighbours, peer, rates, report, report_neighbours
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.cases import BEST, CASES
 from tests.benchmarks.clock import interleave
 from tests.benchmarks.pixels import Expected
+from tests.cluster_worker.operations import reference
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,21 @@ def test_the_first_run_of_a_turn_is_cold_and_not_counted():
     turns = sum(runs)
     assert runs[0]
     assert turns < len(runs) - turns
+
+
+def test_serial_scikit_image_computes_in_every_run(monkeypatch):
+    calls = []
+
+    def counted(image):
+        calls.append(image)
+        return image.copy()
+
+    monkeypatch.setattr(reference, "reference_of", lambda _: counted)
+    work = peer.work_of("scikit-image", None, {"steps": [{"operation": "median"}]})
+    image = np.zeros((4, 4), np.uint8)
+    for _ in range(3):
+        work(image)
+    assert len(calls) == 3
 
 
 # What a user would write, for a few operations of the page.

@@ -27,7 +27,7 @@ from cluster_worker.plan.chain import plan
 from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
 from config.contract import recipe
-from tests.cluster_worker.operations import reference
+from tests.cluster_worker.operations import reference, remembered
 from tests.cluster_worker.operations.images import ALONE, IMAGES, NOT_NUMBERS
 from tests.cluster_worker.operations.reference import is_meant_for
 from tests.cluster_worker.operations.reference.shared import white
@@ -234,7 +234,7 @@ def assert_equal_to_scikit_image(outcomes, image, steps, *, where_it_fails="refu
     for depth, found in outcomes.items():
         tolerance = tolerance_of(steps, depth)
         try:
-            expected, alpha = reference.run(image, steps, depth)
+            expected, alpha = remembered.run(image, steps, depth)
         except Exception:
             if isinstance(found, str) or where_it_fails == "own rule":
                 continue

@@ -8,9 +8,8 @@ a third axis of three colours only if the operation is given colours.
 
 import importlib
 import inspect
-import json
 import pkgutil
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
@@ -59,26 +58,9 @@ def plain_call(operation):
     return function
 
 
-class Pixels:
-    """An image as a key of a cache: equal to those of the same type, shape and values."""
-
-    def __init__(self, image):
-        self.image = image
-        self.key = image.dtype.str, image.shape, image.tobytes()
-
-    def __eq__(self, other):
-        return self.key == other.key
-
-    def __hash__(self):
-        return hash(self.key)
-
-
-# An operation that makes no floats is given the same image in both depths. Scikit-image's filters
-# of ranks and its hulls take longer than all else in these tests.
-@lru_cache(maxsize=4)
-def result_of(name, parameters, pixels):
-    """Return what the reference of an operation makes of an image; `parameters` are JSON."""
-    return reference_of(OPERATIONS[name])(pixels.image, **json.loads(parameters))
+def result_of(operation, image, parameters):
+    """Return what the reference of an operation makes of an image."""
+    return reference_of(operation)(image, **parameters)
 
 
 def gray(image):
@@ -147,10 +129,11 @@ def prepared(operation, image, depth):
     return image
 
 
-def run(image, steps, depth):
+def run(image, steps, depth, result_of=result_of):
     """Run a chain as scikit-image would; return the result before it is rounded, and alpha.
 
     At depth "input" colours count by their alpha in what averages: F(colour · alpha) / F(alpha).
+    Each step is computed by `result_of(operation, image, parameters)`.
     """
     transparent = has_alpha(image)
     alpha = image[..., -1] if transparent else None
@@ -169,7 +152,7 @@ def run(image, steps, depth):
         if alpha is not None and depth == "input" and step["operation"] in BY_WEIGHT:
             result = BY_WEIGHT[step["operation"]](function, given, alpha, **parameters)
         else:
-            result = result_of(operation.name, json.dumps(parameters), Pixels(given))
+            result = result_of(operation, given, parameters)
         if operation.native_dtype in ("uint8", "int8") and depth == "input":
             # A mask of 0 and 1 in 8 bits would be shown as black.
             result = result.astype(bool)
