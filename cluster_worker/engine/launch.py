@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cluster_worker.engine.leftovers import sweep_shared_memory
+from cluster_worker.engine.leftovers import sweep_left_by_mpi
 from cluster_worker.engine.limits import is_stopped
 from cluster_worker.engine.wire import FOLDER, MEMORY, READY, SEAT, WIDE_NICE, WORLD_SOCKET
 from cluster_worker.engine.world import STOP_SECONDS, World
@@ -320,7 +320,7 @@ class Launcher:
 
     def start_wide(self, world: World, ranks: int, output: int) -> None:
         """Start the ranks of the wide world; raises OSError, EOFError and Broken."""
-        sweep_shared_memory()
+        sweep_left_by_mpi()
         address = self.folder / WORLD_SOCKET
         address.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:

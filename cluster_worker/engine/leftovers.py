@@ -1,4 +1,4 @@
-"""Files that MPI worlds of the past have left in shared memory."""
+"""Files that MPI worlds of the past have left in shared memory and among temporary files."""
 
 import contextlib
 import os
@@ -8,15 +8,32 @@ from pathlib import Path
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where MPI's files are
 # Names of MPICH's files.
 PATTERN = "mpich*"
-# A world that starts has its files mapped long before they are this old.
+# mpiexec describes the processor in a file, which ranks read when they start. It takes no other
+# folder for it, and leaves it if it is killed.
+TEMPORARY = Path("/tmp")  # noqa: S108 - where mpiexec makes it
+DESCRIPTIONS = "hydra_hwloc_xmlfile_*"
+# A world that starts has read or mapped its files long before they are this old.
 OLD_SECONDS = 60.0
+
+
+def sweep_left_by_mpi() -> None:
+    """Remove what killed worlds have left of files: this user's alone, and none that is in use."""
+    sweep_shared_memory()
+    sweep_descriptions()
+
+
+def sweep_descriptions(folder: Path = TEMPORARY) -> None:
+    """Remove the descriptions of the processor that ranks have read."""
+    for path in folder.glob(DESCRIPTIONS):
+        if is_old(path):
+            path.unlink(missing_ok=True)
 
 
 def sweep_shared_memory(folder: Path = SHARED_MEMORY) -> None:
     """Remove MPI's files that no process has mapped.
 
     A world removes the names of its files once all its ranks have mapped them. If it is killed
-    before that, the files stay. Only files of this user are removed.
+    before that, the files stay.
     """
     old = {str(path) for path in folder.glob(PATTERN) if is_old(path)}
     if not old:

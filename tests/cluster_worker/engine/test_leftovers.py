@@ -1,12 +1,20 @@
-"""Files that MPI has left in shared memory are removed, and no others."""
+"""Files that killed worlds of MPI have left are removed, and no others."""
 
 import mmap
 import os
 import time
+from pathlib import Path
 
 import pytest
 
-from cluster_worker.engine.leftovers import OLD_SECONDS, sweep_shared_memory
+from cluster_worker.engine.launch import mpiexec
+from cluster_worker.engine.leftovers import (
+    DESCRIPTIONS,
+    OLD_SECONDS,
+    TEMPORARY,
+    sweep_descriptions,
+    sweep_shared_memory,
+)
 
 
 @pytest.fixture
@@ -36,3 +44,18 @@ def test_files_of_a_world_that_runs_or_starts_and_of_others_stay(left, tmp_path)
     assert mapped.exists()
     assert fresh.exists()
     assert other.exists()
+
+
+def test_descriptions_for_ranks_are_removed_once_no_rank_can_need_them(left, tmp_path):
+    read, fresh = left("hydra_hwloc_xmlfile_a"), left("hydra_hwloc_xmlfile_b", 1.0)
+    other = left("somebody")
+    sweep_descriptions(tmp_path)
+    assert not read.exists()
+    assert fresh.exists()
+    assert other.exists()
+
+
+def test_mpiexec_names_its_descriptions_so():
+    """The name stands in mpiexec itself: with another one, nothing would be removed."""
+    name = f"{TEMPORARY}/{DESCRIPTIONS.removesuffix('*')}".encode()
+    assert name in Path(mpiexec()).resolve().read_bytes()
