@@ -383,7 +383,7 @@ class Publisher:
         """Request work at a time on the monotonic clock; called on any thread.
 
         It is called with a function that publishes a message to a queue, and must raise only what
-        that function raises.
+        that function raises. If the connection is lost meanwhile, it is called again with the next.
         """
         self.requests.put((at, work))
 
@@ -415,7 +415,15 @@ class Publisher:
                 connection.process_data_events(0)
                 work = self.next_due()
                 if work is not None:
-                    work(publish)
+                    self.carry_out(work, publish)
+
+    def carry_out(self, work: Work, publish: Publish) -> None:
+        """Call requested work; request it again if the connection is lost while it publishes."""
+        try:
+            work(publish)
+        except pika.exceptions.AMQPConnectionError:
+            self.request(work, time.monotonic())
+            raise
 
 
 class RpcServer:

@@ -59,7 +59,7 @@ class ReleaseThread(threading.Thread):
         self.publisher.request(partial(self.release, row), at)
 
     def on_moved(self, row: Job) -> None:
-        """Request that a job is published which was moved to another lane; returns at once."""
+        """Request that a queued job is published; returns at once."""
         self.publisher.request(partial(self.publish, row), time.monotonic())
 
     def publish(self, row: Job, publish: Publish) -> None:
@@ -70,14 +70,18 @@ class ReleaseThread(threading.Thread):
         except Broken as error:
             event("publish not noted", job=row.job, error=str(error))
 
-    def release(self, row: Job, publish: Publish) -> None:
-        """Publish as many waiting jobs of the row's visitor as its lane share has room for."""
+    def release(self, row: Job, _publish: Publish) -> None:
+        """Release as many waiting jobs of the row's visitor as its lane share has room for.
+
+        Each of them is published by a request of its own, which outlasts a lost connection.
+        """
         try:
             for released in self.table.release(row, milliseconds, self.table.lapse_ms):
-                publish(released.message, resources.LANES[released.lane])
-                self.table.mark_published(released.message, milliseconds())
+                self.on_moved(released)
         except Broken as error:
             event("waiting jobs not released", error=str(error))
+            # If this was the last message of the visitor, no other one leads to a release.
+            self.on_taken(row)
 
     def run(self) -> None:
         """Carry out requests until stopped."""

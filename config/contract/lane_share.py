@@ -47,8 +47,28 @@ def share(jobs: int) -> int:
     return -(-jobs // resources.COUNTER_SHARDS)
 
 
-def wait(table: str, row: Job, now: int) -> Write:
-    """Build the write of a waiting job's line, which goes with the move of its row."""
+def wait(table: str, row: Job, now: int, share: int) -> list[Write]:
+    """Build the writes that go with the move of a job's row that is to wait: its line, and a check.
+
+    The check fails the move if the lane row has room for another message by now. Without it the
+    last message of the visitor could be taken between the look at the lane row and this write:
+    the worker would find no line to release, and nothing else would release the job.
+    """
+    full = {
+        "TableName": table,
+        "Key": {
+            "pk": resources.visitor_pk(row.visitor),
+            "sk": resources.lane_sk(row.lane, row.job),
+        },
+        "ConditionExpression": "#out_now >= :share",
+        "ExpressionAttributeNames": {"#out_now": "out_now"},
+        "ExpressionAttributeValues": {":share": share},
+    }
+    return [line_of(table, row, now), {"ConditionCheck": full}]
+
+
+def line_of(table: str, row: Job, now: int) -> Write:
+    """Build the write of a waiting job's line."""
     prefix = resources.line_prefix(row.lane, row.job)
     item = {
         "pk": resources.visitor_pk(row.visitor),

@@ -15,13 +15,7 @@ from config.contract.job import AFRESH, UNFINISHED, Job, Message, State
 from config.contract.lane_share import Line
 from config.contract.table_access import HASTY, Lost, Patience, TableAccess, turns, unchanged
 from config.contract.table_hosts import TableHosts
-from config.contract.writes import (
-    Change,
-    batch_is_open,
-    move,
-    next_ticket,
-    update_of,
-)
+from config.contract.writes import Change, batch_is_open, move, next_ticket, update_of, written
 
 # The `due` of a row that the sweep need not look at any more.
 NEVER = 0
@@ -131,7 +125,7 @@ class JobTable(TableHosts):
             now, changes = clock(), values(row)
             writes = move(self.name, row, to, now, due, Change(changes), self.share)
             if changes.get("waiting"):
-                writes.append(lane_share.wait(self.name, row, now))
+                writes += lane_share.wait(self.name, row, now, self.share)
             if in_open_batch:
                 writes.append({"ConditionCheck": batch_is_open(self.name, row.batch)})
             with suppress(Lost):
@@ -440,25 +434,25 @@ class JobTable(TableHosts):
             The caller publishes it unless it waits for its visitor's lane share; None if the job
             has another attempt or state by now.
         """
-        moved = replace(row, lane="bulk")
-        waiting = self.published(moved) >= self.share
-        values = {
-            "lane": "bulk",
-            "publish": row.publish + 1,
-            "published_at": 0,
-            "ticket": 0 if waiting else self.draw_ticket("bulk"),
-            "waiting": waiting,
-        }
         due = now + self.lapse_ms
-        change = Change(values, {"attempt": row.attempt})
-        writes = move(self.name, row, "queued", now, due, change)
-        if waiting:
-            writes.append(lane_share.wait(self.name, moved, now))
-        try:
-            self.access.transact(writes)
-        except Lost:
-            return None
-        return written(row, "queued", now, due, values)
+        for found in self._tries(row):
+            moved = replace(found, lane="bulk")
+            waiting = self.published(moved) >= self.share
+            values = {
+                "lane": "bulk",
+                "publish": found.publish + 1,
+                "published_at": 0,
+                "ticket": 0 if waiting else self.draw_ticket("bulk"),
+                "waiting": waiting,
+            }
+            change = Change(values, {"attempt": found.attempt})
+            writes = move(self.name, found, "queued", now, due, change)
+            if waiting:
+                writes += lane_share.wait(self.name, moved, now, self.share)
+            with suppress(Lost):
+                self.access.transact(writes)
+                return written(found, "queued", now, due, values)
+        return None
 
     def add_fault(self, row: Job, now: int) -> Job | None:
         """Count that a rank died on this job alone; None if the job has another attempt."""
@@ -469,18 +463,26 @@ class JobTable(TableHosts):
         self, row: Job, to: State, now: int, due: int, values: Mapping[str, Any]
     ) -> bool:
         """Move a claimed job to another state; False if it has another attempt or state by now."""
+        for found in self._tries(row):
+            change = Change(values, {"attempt": found.attempt})
+            with suppress(Lost):
+                self.access.transact(move(self.name, found, to, now, due, change))
+                return True
+        return False
+
+    def _tries(self, row: Job) -> Iterator[Job]:
+        """Yield a claimed job's row, for a write; after a lost race, as it was read again.
+
+        Ends if the job has another attempt or state by now. The sweep may have published the job
+        again: until another worker claims it, the worker of this attempt may write.
+        """
         for turn in turns():
             if turn:
                 found = self.job(row.batch, row.job)
-                # The sweep may have published the job again. Until another worker claims it, this
-                # worker may end it.
                 if found is None or (found.state, found.attempt) != (row.state, row.attempt):
-                    return False
+                    return
                 row = found
-            change = Change(values, {"attempt": row.attempt})
-            with suppress(Lost):
-                self.access.transact(move(self.name, row, to, now, due, change))
-                return True
+            yield row
         raise self.access.busy()
 
     def _update_attempt(
@@ -492,9 +494,3 @@ class JobTable(TableHosts):
             return self.access.update(update | {"ReturnValues": "ALL_NEW"})
         except Lost:
             return None
-
-
-def written(row: Job, to: State, now: int, due: int, values: Mapping[str, Any]) -> Job:
-    """Return a row as a write has left it, without reading it."""
-    item = {**row.to_item(), **values, "state": to, "due": due}
-    return Job.from_item(item | {"changed": row.changes_at(now)})

@@ -98,6 +98,12 @@ def move(
     return writes
 
 
+def written(row: Job, to: State, now: int, due: int, values: Mapping[str, Any]) -> Job:
+    """Return a row as a write has left it, without reading it."""
+    item = {**row.to_item(), **values, "state": to, "due": due}
+    return Job.from_item(item | {"changed": row.changes_at(now)})
+
+
 def update_of(
     table: str, row: Job | Message, values: Mapping[str, Any], when: Mapping[str, Any]
 ) -> Write:

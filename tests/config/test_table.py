@@ -194,7 +194,7 @@ def test_a_taken_message_releases_waiting_jobs_as_far_as_there_is_room(table, dy
         for name in names[:4]
     ]
     for at, row in enumerate(waiting):
-        dynamodb.put_item(**lane_share.wait(TABLE, row, NOW + at)["Put"])
+        dynamodb.put_item(**lane_share.line_of(TABLE, row, NOW + at)["Put"])
     table.share = 2
     table.cancel(waiting[0], now)
     assert [message.job for message in table.release(waiting[0], now, table.lapse_ms)] == names[1:3]
@@ -208,6 +208,37 @@ def test_a_taken_message_releases_waiting_jobs_as_far_as_there_is_room(table, dy
     table.claim(table.job(BATCH, names[2]), "node", NOW)
     assert [message.job for message in table.release(waiting[0], now, table.lapse_ms)] == names[3:4]
     assert counts(dynamodb) == {"cancelled": 1, "queued": 2, "running": 1}
+
+
+@pytest.mark.parametrize("way", ["an upload", "a move to bulk"])
+def test_a_job_does_not_wait_for_a_message_that_is_taken_at_the_same_time(table, dynamodb, way):
+    table.share = 1
+    # Jobs whose messages are counted in one row.
+    taken, late = [
+        name
+        for n in range(99)
+        if resources.shard(name := f"{n:016}", resources.COUNTER_SHARDS) == 0
+    ][:2]
+    new = Job(BATCH, taken, "a.png", 9, "image/png", "awaiting_upload", NOW, KEPT, lane="bulk")
+    out = table.queue(put(dynamodb, new), {}, NOW, now)
+    look = table.published
+
+    def look_and_claim(row):
+        found = look(row)
+        if table.claim(out, "node", NOW):
+            assert list(table.release(out, now, table.lapse_ms)) == []
+        return found
+
+    table.published = look_and_claim
+    row = replace(new, job=late)
+    if way == "an upload":
+        moved = table.queue(put(dynamodb, row), {}, NOW, now)
+    else:
+        row = replace(row, lane="interactive", state="running", attempt=1)
+        moved = table.move_to_bulk(put(dynamodb, row), NOW)
+    assert (moved.state, moved.lane, moved.waiting) == ("queued", "bulk", False)
+    assert look(moved) == 1
+    assert table.first_lines(moved) == []
 
 
 def test_of_many_workers_one_claims_a_job(table, dynamodb, queued):

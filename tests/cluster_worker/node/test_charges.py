@@ -1,5 +1,6 @@
 """What visitors' jobs used, and the release of their waiting jobs, without a broker or a table."""
 
+import pika
 import pytest
 
 from cluster_worker.errors import Broken
@@ -104,6 +105,49 @@ def test_another_visitor_and_another_lane_are_asked_for_by_themselves(clock):
         (100.0, "w", "interactive"),
         (100.0, "v", "bulk"),
     ]
+
+
+class SilentTable:
+    """A table that does not answer for a while."""
+
+    lapse_ms = 1
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def release(self, *_):
+        answer = self.answers.pop(0)
+        if answer is None:
+            raise Broken("the table does not answer")
+        return answer
+
+    def mark_published(self, *_):
+        return True
+
+
+def test_waiting_jobs_that_a_silent_table_kept_are_asked_for_again(clock):
+    thread = ReleaseThread(SilentTable([None]), Address("amqp://unused"))
+    thread.on_taken(row("last"))
+    _, work = thread.publisher.requests.get()
+    work(None)
+    assert requested(thread) == [(101.0, "v", "interactive")]
+
+
+def test_a_released_job_is_published_though_the_connection_is_lost_meanwhile(clock):
+    thread = ReleaseThread(SilentTable([[row("one"), row("two")]]), Address("amqp://unused"))
+    publisher, published = thread.publisher, []
+
+    def lose(*_):
+        raise pika.exceptions.StreamLostError
+
+    thread.on_taken(row("taken"))
+    publisher.carry_out(publisher.next_due(), lose)
+    for _ in range(2):
+        with pytest.raises(pika.exceptions.StreamLostError):
+            publisher.carry_out(publisher.next_due(), lose)
+    for _ in range(2):
+        publisher.carry_out(publisher.next_due(), lambda message, _: published.append(message.job))
+    assert published == ["one", "two"]
 
 
 def test_a_request_is_done_when_it_is_due():
