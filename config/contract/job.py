@@ -45,7 +45,7 @@ STEPS: Mapping[State, Mapping[State, str]] = {
     },
     "running": {
         "running": "claim by another attempt",
-        "queued": "handed back, or worker silent",
+        "queued": "handed back, moved to bulk, or worker silent",
         "succeeded": "result stored",
         "failed": "rejected, or broken too often",
         "cancelled": "cancel",
