@@ -21,6 +21,7 @@ from multiprocessing import Pipe
 
 from cluster_worker.engine.job import EngineJob
 from cluster_worker.engine.launch import Launcher, Starter
+from cluster_worker.engine.leftovers import sweep_shared_memory
 from cluster_worker.engine.seat import Seat
 from cluster_worker.engine.wire import Done, Progress
 from cluster_worker.engine.world import World
@@ -134,10 +135,11 @@ class Dispatcher:
         self.thread.join()
 
     def join_starters(self) -> None:
-        """Wait until what the starters did at the close has ended, too."""
+        """Wait until what the starters did at the close has ended, too, and tidy up after MPI."""
         until = time.monotonic() + CLOSE_SECONDS
         for starter in self.starters.values():
             starter.join(max(until - time.monotonic(), 0.0))
+        sweep_shared_memory()
 
     def pids(self) -> dict[str, int]:
         """Return the process ids of the ranks by the names that ps shows, without "dip"."""

@@ -3,17 +3,14 @@
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where MPI's files are
 # Names of MPICH's files.
 PATTERN = "mpich*"
-# mpiexec describes the processor in a file, which ranks read when they start. It takes no other
-# folder for it, and leaves it if it is killed.
-TEMPORARY = Path("/tmp")  # noqa: S108 - where mpiexec makes it
-DESCRIPTIONS = "hydra_hwloc_xmlfile_*"
-# A world that starts has read or mapped its files long before they are this old.
-OLD_SECONDS = 60.0
+# Time for processes that are not seen here, as those of another container with the same memory.
+OLD_SECONDS = 2.0
 
 
 def sweep_left_by_mpi() -> None:
@@ -30,21 +27,31 @@ def sweep_descriptions(folder: Path = TEMPORARY) -> None:
 
 
 def sweep_shared_memory(folder: Path = SHARED_MEMORY) -> None:
-    """Remove MPI's files that no process has mapped.
+    """Remove MPI's files that no process has open or mapped.
 
     A world removes the names of its files once all its ranks have mapped them. If it is killed
     before that, the files stay.
     """
-    old = {str(path) for path in folder.glob(PATTERN) if is_old(path)}
-    if not old:
+    left = {str(path) for path in folder.glob(PATTERN) if is_old(path)}
+    if not left:
         return
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        # The process may have ended, or belong to another user.
+    for process in Path("/proc").glob("[0-9]*"):
+        # First what is open: a rank that maps a file closes it after that, so that it is always
+        # seen in one of the two. The process may have ended, or belong to another user.
         with contextlib.suppress(OSError):
-            text = maps.read_text(errors="replace")
-            old -= {path for path in old if path in text}
-    for path in old:
+            left -= set(opened_by(process))
+        with contextlib.suppress(OSError):
+            text = (process / "maps").read_text(errors="replace")
+            left -= {path for path in left if path in text}
+    for path in left:
         Path(path).unlink(missing_ok=True)
+
+
+def opened_by(process: Path) -> Iterator[str]:
+    """Yield the paths of the files that a process has open, by its folder in /proc."""
+    for descriptor in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):
+            yield str(descriptor.readlink())
 
 
 def is_old(path: Path) -> bool:

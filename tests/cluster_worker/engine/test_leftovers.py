@@ -3,18 +3,13 @@
 import mmap
 import os
 import time
-from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from cluster_worker.engine.launch import mpiexec
-from cluster_worker.engine.leftovers import (
-    DESCRIPTIONS,
-    OLD_SECONDS,
-    TEMPORARY,
-    sweep_descriptions,
-    sweep_shared_memory,
-)
+from cluster_worker.engine import dispatch
+from cluster_worker.engine.dispatch import Dispatcher
+from cluster_worker.engine.leftovers import OLD_SECONDS, sweep_shared_memory
 
 
 @pytest.fixture
@@ -37,11 +32,22 @@ def test_a_file_that_no_process_has_mapped_is_removed(left, tmp_path):
     assert not path.exists()
 
 
+def test_the_end_of_an_engine_removes_them_as_its_start_does(left, tmp_path, monkeypatch):
+    path = left("mpich_shm_AbCdEf")
+    monkeypatch.setattr(dispatch, "sweep_shared_memory", lambda: sweep_shared_memory(tmp_path))
+    Dispatcher.join_starters(SimpleNamespace(starters={}))
+    assert not path.exists()
+
+
 def test_files_of_a_world_that_runs_or_starts_and_of_others_stay(left, tmp_path):
-    mapped, fresh, other = left("mpich_shm_a"), left("mpich_shm_b", 1.0), left("somebody")
-    with mapped.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+    mapped, opened, fresh = left("mpich_shm_a"), left("mpich_shm_b"), left("mpich_shm_c", 0.0)
+    other = left("somebody")
+    with mapped.open("r+b") as file:
+        kept = mmap.mmap(file.fileno(), 0)
+    with kept, opened.open("rb"):
         sweep_shared_memory(tmp_path)
     assert mapped.exists()
+    assert opened.exists()
     assert fresh.exists()
     assert other.exists()
 
