@@ -39,6 +39,11 @@ def apart(name, _folder, say):
     return json.loads(done.stdout)
 
 
+def neighbours(folder, say):
+    """Measure what jobs cost their neighbours, in one engine and through the app."""
+    return apart("neighbours", folder, say) | {"app": apart("crowd", folder, say)}
+
+
 PARTS = {
     "operations": operations.run,
     "large": partial(operations.run, size="100 MP", libraries=LARGE),
@@ -49,7 +54,7 @@ PARTS = {
     "latency": latency.run,
     "rates": rates.run,
     "scaling": scaling.run,
-    "neighbours": partial(apart, "neighbours"),
+    "neighbours": neighbours,
     "jobs": partial(apart, "jobs"),
 }
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "bench"

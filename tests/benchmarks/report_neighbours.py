@@ -6,6 +6,11 @@ TEXT = """One engine of two ranks that has nothing else to do. *Attacked*: a vis
 that takes a rank for half a minute, cancels it after 50 ms and submits the next, for a minute;
 *next* is a small job that is submitted once the last one is cancelled.
 """
+APP_TEXT = """Through the app, with a worker of two ranks, times from a file's upload to its result.
+Beside the others: one visitor has sent wide jobs of half a minute, and another {sent} images of
+8 × 8, of which {left} were not done at the end.
+"""
+IN_APP = "a job of all ranks, in the app"
 ATTACKED = ("alone, ms", "one core taken, ms", "attacked, ms", "ratio", "attacks", "next, ms")
 
 
@@ -30,8 +35,32 @@ def neighbours(measured):
             ),
             beside(found["beside"]),
             memory(found["memory"]),
+            *(in_app(found["app"]) if "app" in found else ()),
         ]
     )
+
+
+def in_app(found):
+    """Return the tables of visitors of the app."""
+    kinds = {
+        "alone": "an image of a third visitor, alone",
+        "image": "the same beside the others",
+        "preview": "its preview beside the others",
+    }
+    crowd, decoders = found["crowd"], found["decoders"]
+    ended = ", ".join(f"{count} {state}" for state, count in sorted(decoders["states"].items()))
+    return [
+        APP_TEXT.format(**crowd),
+        table(["", *ATTACKED, "most, ms"], [attacked("app", found["attacked"])]),
+        table(
+            ["from its upload to its result", "median, ms", "most, ms", "count"],
+            [
+                [title, *middle_and_most(crowd[kind]), str(crowd[kind]["count"])]
+                for kind, title in kinds.items()
+            ],
+        ),
+        f"Images while {decoders['killed']} decoders were killed: {ended}.\n",
+    ]
 
 
 def middle_and_most(row):
@@ -44,7 +73,7 @@ def attacked(kind, row):
     names = ("alone", "one_core_taken", "attacked")
     ratio = row["attacked"]["median"] / row["one_core_taken"]["median"]
     return [
-        {"wide": "a job of all ranks", "seat": "a job of one rank"}[kind],
+        {"wide": "a job of all ranks", "seat": "a job of one rank", "app": IN_APP}[kind],
         *(milliseconds(row[name]["median"]) for name in names),
         f"{ratio:.2f}",
         str(row["attacks"]),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import clock, neighbours, peer, rates, report, report_neighbours
+from tests.benchmarks import clock, crowd, neighbours, rates, report, report_neighbours
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.cases import BEST, CASES
 from tests.benchmarks.clock import interleave
@@ -187,6 +187,17 @@ def test_neighbours_are_attacked_and_replaced_and_their_memory_is_counted():
     for victim in rows["attacked"].values():
         assert victim["attacks"] > 1
         assert victim["next"]["most"] < neighbours.WAIT_SECONDS
+
+
+@pytest.mark.long
+def test_visitors_are_attacked_and_crowded_and_lose_no_image():
+    less = {"attack_seconds": 1.0, "rounds": 2, "wide_jobs": 1, "tiny_jobs": 40, "decoders": 3}
+    found = crowd.run(print, **less)
+    assert found["attacked"]["attacks"] > 0
+    assert found["decoders"]["killed"] == 3
+    assert set(found["decoders"]["states"]) == {"succeeded"}
+    assert found["crowd"]["sent"] == 40
+    assert "Images while 3 decoders were killed" in "\n".join(report_neighbours.in_app(found))
 
 
 @pytest.mark.long
