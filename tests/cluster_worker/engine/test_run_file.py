@@ -20,7 +20,7 @@ from skimage import data
 
 from cluster_worker import Engine, Rejected
 from cluster_worker.engine.file_results import choose_format
-from cluster_worker.engine.file_to_file import open_file
+from cluster_worker.engine.file_to_file import RunOptions, open_file
 from cluster_worker.errors import Broken
 from cluster_worker.imagefiles.streams import FileAccess, RawFile, reserve
 from cluster_worker.operations import catalogue
@@ -212,18 +212,20 @@ def test_a_rank_that_cannot_open_its_files_leaves_no_other_waiting(engine, small
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "sentence"),
+    ("steps", "depth", "target", "sentence"),
     [
-        (CHAINS["local"], "the result has pixels of 16 bits, which JPEG cannot hold"),
-        (CHAINS["labels"], "the result has labels, which JPEG cannot hold"),
+        (CHAINS["local"], "input", "out.jpg", "pixels of 16 bits, which JPEG cannot hold"),
+        (CHAINS["labels"], "input", "out.jpg", "labels, which JPEG cannot hold"),
+        (CHAINS["labels"], "native", "out.png", "labels, which PNG cannot hold"),
+        ([{"operation": "gaussian"}], "native", "out.png", "64-bit floats, which PNG cannot hold"),
     ],
 )
 def test_a_result_that_its_format_does_not_hold_is_refused_before_it_is_made(
-    engine, tmp_path, steps, sentence
+    engine, tmp_path, steps, depth, target, sentence
 ):
     source = written(tmp_path / "in.tif", IMAGES["16 bit"])
-    refused = pytest.raises(Rejected, match=rf"^in\.tif: {sentence}")
-    with refused, open_file(engine, source, tmp_path / "out.jpg", steps):
+    refused = pytest.raises(Rejected, match=rf"^in\.tif: the result has .*{sentence}")
+    with refused, open_file(engine, source, tmp_path / target, steps, RunOptions(depth=depth)):
         pass
 
 
