@@ -11,6 +11,12 @@ SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where MPI's files are
 PATTERN = "mpich*"
 # Time for processes that are not seen here, as those of another container with the same memory.
 OLD_SECONDS = 2.0
+# mpiexec describes the processor in a file, which ranks read when they start. It takes no other
+# folder for it, and leaves it if it is killed.
+TEMPORARY = Path("/tmp")  # noqa: S108 - where mpiexec makes it
+DESCRIPTIONS = "hydra_hwloc_xmlfile_*"
+# Ranks have read it long before it is this old.
+READ_SECONDS = 60.0
 
 
 def sweep_left_by_mpi() -> None:
@@ -22,7 +28,7 @@ def sweep_left_by_mpi() -> None:
 def sweep_descriptions(folder: Path = TEMPORARY) -> None:
     """Remove the descriptions of the processor that ranks have read."""
     for path in folder.glob(DESCRIPTIONS):
-        if is_old(path):
+        if is_old(path, READ_SECONDS):
             path.unlink(missing_ok=True)
 
 
@@ -54,10 +60,10 @@ def opened_by(process: Path) -> Iterator[str]:
             yield str(descriptor.readlink())
 
 
-def is_old(path: Path) -> bool:
-    """Return whether a file is this user's, and older than `OLD_SECONDS`."""
+def is_old(path: Path, seconds: float = OLD_SECONDS) -> bool:
+    """Return whether a file is this user's, and older than some seconds."""
     try:
         found = path.stat()
     except OSError:
         return False
-    return found.st_uid == os.getuid() and time.time() - found.st_mtime > OLD_SECONDS
+    return found.st_uid == os.getuid() and time.time() - found.st_mtime > seconds

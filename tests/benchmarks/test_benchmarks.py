@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks import __main__ as benchmarks
-from tests.benchmarks import clock, crowd, neighbours, rates, report, report_neighbours
+from tests.benchmarks import clock, crowd, neighbours, peer, rates, report, report_neighbours
 from tests.benchmarks.candidates import SERIAL
 from tests.benchmarks.cases import BEST, CASES
 from tests.benchmarks.clock import interleave

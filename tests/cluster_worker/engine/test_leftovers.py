@@ -3,13 +3,22 @@
 import mmap
 import os
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from cluster_worker.engine import dispatch
 from cluster_worker.engine.dispatch import Dispatcher
-from cluster_worker.engine.leftovers import OLD_SECONDS, sweep_shared_memory
+from cluster_worker.engine.launch import mpiexec
+from cluster_worker.engine.leftovers import (
+    DESCRIPTIONS,
+    OLD_SECONDS,
+    READ_SECONDS,
+    TEMPORARY,
+    sweep_descriptions,
+    sweep_shared_memory,
+)
 
 
 @pytest.fixture
@@ -53,7 +62,8 @@ def test_files_of_a_world_that_runs_or_starts_and_of_others_stay(left, tmp_path)
 
 
 def test_descriptions_for_ranks_are_removed_once_no_rank_can_need_them(left, tmp_path):
-    read, fresh = left("hydra_hwloc_xmlfile_a"), left("hydra_hwloc_xmlfile_b", 1.0)
+    read = left("hydra_hwloc_xmlfile_a", 2 * READ_SECONDS)
+    fresh = left("hydra_hwloc_xmlfile_b", READ_SECONDS / 2)
     other = left("somebody")
     sweep_descriptions(tmp_path)
     assert not read.exists()
