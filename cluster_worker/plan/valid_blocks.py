@@ -152,24 +152,27 @@ class Unmasked:
         return self.function(image, *given, mask=mask, **context)
 
 
+def below_bound(function: Callable[..., Any], wrap: Callable[[Callable[..., Any]], Any]) -> Any:
+    """Return a function that is wrapped below what is bound to it by name.
+
+    What is bound by position comes before the block, so that it is wrapped together with the
+    function.
+    """
+    if not isinstance(function, partial):
+        return wrap(function)
+    if function.args:
+        return partial(wrap(partial(function.func, *function.args)), **function.keywords)
+    return partial(below_bound(function.func, wrap), **function.keywords)
+
+
 def prepared(function: Callable[..., Any], prepare: Callable[[Image], Image]) -> Any:
     """Return a function whose block is prepared; what is bound to it stays bound."""
-    if not isinstance(function, partial):
-        return Prepared(function, prepare)
-    if function.args:
-        # What is bound by position comes before the block.
-        inner: Any = Prepared(partial(function.func, *function.args), prepare)
-    else:
-        inner = prepared(function.func, prepare)
-    return partial(inner, **function.keywords)
+    return below_bound(function, lambda inner: Prepared(inner, prepare))
 
 
 def unmasked(function: Callable[..., Any], value: Value, together: bool) -> Any:
     """Return a table's function that counts pixels with data alone; what is bound stays bound."""
-    if isinstance(function, partial):
-        inner = unmasked(function.func, value, together)
-        return partial(inner, *function.args, **function.keywords)
-    return Unmasked(function, value, together)
+    return below_bound(function, lambda inner: Unmasked(inner, value, together))
 
 
 def prepared_stage(stage: Stage, prepare: Callable[[Image], Image]) -> Stage:

@@ -1,16 +1,20 @@
 """Pixels without data count for nothing, and come back as they were."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import ndimage
 from skimage import filters
 
 from cluster_worker.engine.steps import checked_steps
+from cluster_worker.operations.declare.stages import context_of, takes_keyword
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.nodata import NoRule
 from cluster_worker.plan.request import PlanRequest
 from cluster_worker.plan.run import run_alone
+from cluster_worker.plan.valid_blocks import unmasked
 
 RANDOM = np.random.default_rng(5)
 GAUSSIAN = {"operation": "gaussian", "sigma": 2.0}
@@ -21,6 +25,22 @@ CASES = [
     ("float32", -9999.0),
     ("float32", np.nan),
 ]
+
+
+def weighted_count(weight, image, *, mask=None, more=0):
+    """Count the pixels of a mask by a weight, which comes before the image."""
+    return weight * np.count_nonzero(np.ones(image.shape) if mask is None else mask) + more
+
+
+def test_a_function_bound_by_position_counts_the_pixels_with_data():
+    image = np.array([[1, 0, 3], [0, 5, 6]], np.uint8)
+    within = np.array([[True, True, False], [False, True, True]])
+    for bound in (partial(weighted_count, 10), partial(weighted_count, 10, more=0)):
+        counted = unmasked(bound, np.uint8(0), together=False)
+        assert counted(image) == 40
+        assert counted(image, mask=within) == 30
+        assert context_of(counted) == context_of(bound)
+        assert takes_keyword(counted, "mask")
 
 
 def heights(dtype, nodata):
