@@ -5,7 +5,6 @@ other bytes in their place give other pixels.
 """
 
 import re
-import struct
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from cluster_worker.imagefiles.codecs.header import Image
 from cluster_worker.imagefiles.codecs.jpeg_segments import (
     END,
+    LOSSLESS,
     PADS,
     PROGRESSIVES,
     SCAN,
@@ -105,21 +105,53 @@ def equal_rows(content: bytes, decode: Decode) -> tuple[int, int]:
 
 
 def rows_by_marks(content: bytes, frame: Frame) -> int:
-    """Return how many rows there are at most, by the count of restart marks.
+    """Return how many rows the last scan has at most, by the count of its restart marks.
 
-    The decoder skips to the next mark: where a file ends before one, it needs no other bytes. Files
-    without marks, or of several scans, may have all rows.
+    The decoder skips to the next mark: where a file ends before one, it needs no other bytes. A
+    scan without marks may have all rows.
     """
     rows = BLOCK * frame.blocks_down
     all_rows = -(-frame.rows // rows) * rows
-    intervals = [each for marker, each in before_scan(content) if marker == INTERVAL]
-    scans = [offset for marker, offset in segments(content) if marker == SCAN]
-    if not intervals or len(intervals[-1]) < 2 or len(scans) > 1:
+    interval, start, in_scan = 0, 0, 0
+    for marker, offset in segments(content):
+        if marker == INTERVAL:
+            interval = int.from_bytes(content[offset + 2 : offset + 4], "big")
+        elif marker == SCAN:
+            start, in_scan = offset, interval
+    if not in_scan:
         return all_rows
-    (interval,) = struct.unpack_from(">H", intervals[-1])
-    squares = (len(RESTART.findall(content, scans[0])) + 1) * interval
-    across = -(-frame.columns // (BLOCK * frame.blocks_across))
-    return min(all_rows, squares // across * rows) if interval else all_rows
+    count = int.from_bytes(content[start + 2 : start + 3])
+    down, across, rows = squares_of(frame, content[start + 3 : start + 3 + 2 * count])
+    squares = (len(RESTART.findall(content, start)) + 1) * in_scan
+    return all_rows if squares >= down * across else squares // across * rows
+
+
+def squares_of(frame: Frame, channels: bytes) -> tuple[int, int, int]:
+    """Return squares of blocks down and across a scan, and rows of the image in one of them.
+
+    `channels` has two bytes for each channel of the scan: its number, and its tables.
+    """
+    unit = 1 if frame.marker == LOSSLESS else BLOCK
+    if len(channels) > 3:
+        rows, columns = unit * frame.blocks_down, unit * frame.blocks_across
+        return blocks(frame.rows, rows), blocks(frame.columns, columns), rows
+    # One channel alone is stored block by block, without those beyond its border.
+    factors = frame.factors.get(channels[0], (1, 1)) if channels else (1, 1)
+    down, across = (
+        blocks(blocks(side * own, most), unit)
+        for side, own, most in zip(
+            (frame.rows, frame.columns),
+            factors,
+            (frame.blocks_down, frame.blocks_across),
+            strict=True,
+        )
+    )
+    return down, across, unit * frame.blocks_down // factors[0]
+
+
+def blocks(side: int, unit: int) -> int:
+    """Return how many units cover a side."""
+    return -(-side // unit)
 
 
 def complete_rows(equal: int, frame: Frame) -> int:

@@ -6,7 +6,8 @@ Source: ITU-T T.81, annex B; JFIF 1.02; Adobe XMP specification, part 3; ICC.1:2
 import mmap
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cluster_worker.imagefiles.codecs.items import Item, as_utf8
@@ -29,6 +30,7 @@ FRAMES = {b"\xc0": "", b"\xc1": "", b"\xc2": "progressive", b"\xc3": "lossless"}
 FRAMES |= {b"\xc9": "arithmetic", b"\xca": "arithmetic"}
 OTHER_FRAMES = (b"\xc5", b"\xc6", b"\xc7", b"\xcb", b"\xcd", b"\xce", b"\xcf")
 PROGRESSIVES = (b"\xc2", b"\xca")
+LOSSLESS = b"\xc3"
 FRAME = struct.Struct(">BHHB")
 # The format stores rows and columns in 16 bits; the limit of libjpeg is a little lower.
 SIDE_MAX = 65_500
@@ -39,8 +41,9 @@ EXIF_START, XMP_START = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 XMP_MORE, ICC_START, PICTURES = b"http://ns.adobe.com/xmp/extension/\0", b"ICC_PROFILE\0", b"MPF\0"
 PHOTOSHOP_START, RESOURCE, IPTC_RESOURCE = b"Photoshop 3.0\0", b"8BIM", 0x0404
 
-# Bytes put in place of a missing end, to find out whether the decoder needs them.
-PADS = (b"\x00\x00", b"\x55\x55", b"\xaa\xaa")
+# Bytes put in place of a missing end, to find out whether the decoder needs them. Few of the pixels
+# of the last block may be within the image, so that only some bytes show.
+PADS = tuple(bytes((each, each)) for each in b"\x00\x55\xaa\x33\xcc\x0f\xf0\x66\x99\x7f\xfe")
 
 
 class Frame(NamedTuple):
@@ -55,6 +58,9 @@ class Frame(NamedTuple):
     blocks_down, blocks_across : int
         Blocks of 8 × 8 pixels in a square whose blocks are stored together: 2 if two rows, or
         columns, of pixels share their colours.
+    factors : dict
+        (down, across) by the number of a channel: how its rows and columns are sampled, as parts of
+        the largest factors.
     """
 
     marker: bytes
@@ -64,6 +70,7 @@ class Frame(NamedTuple):
     channels: int
     blocks_down: int = 1
     blocks_across: int = 1
+    factors: Mapping[int, tuple[int, int]] = MappingProxyType({})
 
 
 def segments(content: Content) -> Iterator[tuple[bytes, int]]:
@@ -116,10 +123,16 @@ def frame_of(parts: list[tuple[bytes, bytes]]) -> Frame:
             if len(content) < FRAME.size:
                 raise ValueError("the frame is too short")
             frame = Frame(marker, *FRAME.unpack_from(content))
-            # Of one channel, the blocks are stored one by one.
-            sampled = content[FRAME.size + 1 :: FRAME_CHANNEL] if frame.channels > 1 else b"\x11"
-            down, across = (max((1, *(each >> bits & 15 for each in sampled))) for bits in (0, 4))
-            return frame._replace(blocks_down=down, blocks_across=across)
+            ids, sampled = (content[FRAME.size + each :: FRAME_CHANNEL] for each in (0, 1))
+            if frame.channels == 1:
+                # Of one channel, the blocks are stored one by one.
+                sampled = b"\x11"
+            factors = {
+                each: (max(1, byte & 15), max(1, byte >> 4))
+                for each, byte in zip(ids, sampled, strict=False)
+            }
+            down, across = (max((1, *(each[axis] for each in factors.values()))) for axis in (0, 1))
+            return frame._replace(blocks_down=down, blocks_across=across, factors=factors)
     raise ValueError("no frame")
 
 

@@ -190,8 +190,15 @@ def test_the_shell_reads_what_is_there(dip, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"subsampling": 1}, {"subsampling": 2}, {"subsampling": 2, "restart_marker_blocks": 3}],
-    ids=["422", "420", "restarts"],
+    [
+        {"subsampling": 1},
+        {"subsampling": 2},
+        {"subsampling": 2, "restart_marker_blocks": 3},
+        {"subsampling": 0, "progressive": True},
+        {"subsampling": 0, "progressive": True, "restart_marker_blocks": 3},
+        {"subsampling": 2, "progressive": True, "restart_marker_rows": 1},
+    ],
+    ids=["422", "420", "restarts", "scans", "scans and restarts", "scans and rows"],
 )
 def test_no_cut_of_a_jpeg_gives_other_pixels(tmp_path, options):
     # The last columns and rows are in blocks whose greater part lies beyond the border.
@@ -202,7 +209,10 @@ def test_no_cut_of_a_jpeg_gives_other_pixels(tmp_path, options):
     out = np.empty(header.shape, header.dtype)
     start = content.index(b"\xff\xda") + 14
     claimed = set()
-    for end in range(start, len(content) - 1):
+    # All near the end, where only a few pixels are missing; of the others, as many as take seconds.
+    ends = range(start, len(content) - 1)
+    step = 7 if "progressive" in options else 3
+    for end in sorted({*ends[::step], *ends[-60:]}):
         cut.write_bytes(content[:end])
         try:
             formats.read_pixels(cut, header, out)
@@ -214,10 +224,12 @@ def test_no_cut_of_a_jpeg_gives_other_pixels(tmp_path, options):
             (note,) = formats.read_pixels(cut, asked, out)
         except Rejected:
             continue
+        if "less detail" in note:
+            continue
         there = rows_in(note) if "rows" in note else len(out)
         np.testing.assert_array_equal(out[:there], expected[:there], f"{end} bytes")
         claimed.add(there)
-    assert len(claimed) > 2
+    assert len(claimed) > 2 or "progressive" in options
 
 
 def test_a_jpeg_without_a_channel_is_refused(tmp_path):
