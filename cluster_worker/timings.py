@@ -25,13 +25,24 @@ class Spent(NamedTuple):
 NOTHING = Spent()
 
 
+class PassEnd(NamedTuple):
+    """When a rank ended a pass: what the pass was, and seconds since the rank began the job."""
+
+    name: str
+    seconds: float
+
+
 class Share(NamedTuple):
-    """What one rank did of a job: on which host, until when (ns since 1970), and how long."""
+    """What one rank did of a job: on which host, until when (ns since 1970), and how long.
+
+    `passes` has all passes that all ranks ended together: all but the last.
+    """
 
     host: str
     rank: int
     ended: int
     spent: Spent
+    passes: tuple[PassEnd, ...] = ()
 
 
 class Phase(NamedTuple):

@@ -52,6 +52,7 @@ ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 NAME = re.compile(r"[a-z][a-z0-9-]{1,19}")
 DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 CERTIFICATE = re.compile(r"arn:aws[a-z-]*:acm:us-east-1:\d{12}:certificate/[0-9a-f-]+")
+COLLECTOR = re.compile(r"https://[a-z0-9.-]+(/[\w./-]*)?")
 MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 # Arm instances, such as c7g, which cannot run the image.
 ARM = re.compile(r"[a-z]+\d+g[a-z]*\.")
@@ -109,6 +110,9 @@ class StackSettings:
         Whether images, table and logs are kept when the stack is deleted.
     alarm_mail : str
         Mail address for alarms; empty for none.
+    trace_collector : str
+        Address of a collector of traces (OTLP over HTTPS at port 443), which API and workers reach;
+        empty for no traces.
     budget_usd : int
         Spend of a month above which an alarm is sent, in US dollars.
     """
@@ -140,6 +144,7 @@ class StackSettings:
     firewall_requests: int = 0
     is_kept: bool = False
     alarm_mail: str = ""
+    trace_collector: str = ""
     budget_usd: int = 200
 
     @property
@@ -347,6 +352,9 @@ def check_names(settings: StackSettings) -> None:
             "certificate",
             "the ARN of a certificate in us-east-1, where CloudFront looks for it",
         )
+    if settings.trace_collector:
+        rule = "an address such as https://collector.example.org"
+        check_pattern(settings.trace_collector, COLLECTOR, "trace_collector", rule)
     if settings.alarm_mail:
         check_pattern(settings.alarm_mail, MAIL, "alarm_mail", "an address such as ops@example.org")
 

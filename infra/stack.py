@@ -48,6 +48,8 @@ class AppStack(Stack):
             "STREAMED_PIXELS_MAX": str(settings.streamed_pixels_max),
             "STREAMED_BYTES_MAX": str(settings.streamed_bytes_max),
         }
+        if settings.trace_collector:
+            common["TRACE_COLLECTOR"] = settings.trace_collector
         if broker:
             common |= {
                 "BROKER_URL": broker.url,

@@ -39,7 +39,7 @@ from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
 from cluster_worker.plan.run_recipe import Columns, Surfaces, run_recipe
-from cluster_worker.timings import Spent
+from cluster_worker.timings import PassEnd, Spent
 
 LEAVE_SECONDS = 5
 # Shortest time between two Progress messages.
@@ -58,6 +58,8 @@ class Rank:
         self.files = files
         self.unreported = 0
         self.reported_at = 0.0
+        self.began = 0.0
+        self.passes: list[PassEnd] = []
 
     def serve(self) -> None:
         """Run tasks until the engine sends Stop or closes the connection."""
@@ -69,11 +71,13 @@ class Rank:
             if isinstance(message, Stop):
                 return
             if isinstance(message, Task):
-                began, worked = time.monotonic(), time.process_time()
+                self.began, worked = time.monotonic(), time.process_time()
+                self.passes = []
                 error = self.run_task(message)
                 worked = time.process_time() - worked + self.files.take_cpu_seconds()
-                spent = Spent(time.monotonic() - began, worked)
-                send(self.connection, Done(message.job, error, spent, self.unreported))
+                spent = Spent(time.monotonic() - self.began, worked)
+                passes = tuple(self.passes)
+                send(self.connection, Done(message.job, error, spent, self.unreported, passes))
             # Else it is the Cancel of a job that is already done: ignore it.
 
     def run_task(self, task: Task) -> Exception | None:
@@ -98,7 +102,7 @@ class Rank:
         self, task: Task, planned: Plan | RecipePlan, surfaces: Surfaces, report: Report
     ) -> None:
         """Run the plan of a chain, or of a recipe."""
-        group, begin, reached = self.group, task.begin, partial(self.on_reached, task)
+        group, begin, reached = self.group, task.begin, partial(self.on_reached, task, planned)
         if isinstance(planned, RecipePlan):
             paths = dict(zip(planned.tables, task.tables, strict=True))
 
@@ -134,14 +138,24 @@ class Rank:
             if self.connection.recv() == Cancel(job):
                 raise Cancelled
 
-    def on_reached(self, task: Task, checkpoint: Checkpoint) -> None:
+    def on_reached(self, task: Task, planned: Plan | RecipePlan, checkpoint: Checkpoint) -> None:
         """Tell the engine how far all ranks have come, for the next attempt if this one fails.
 
         A small image, on one rank, is sooner done again than that is worth.
         """
+        name = name_of(planned, checkpoint.passes)
+        self.passes.append(PassEnd(name, time.monotonic() - self.began))
         if task.wide and self.group.rank == 0:
             send(self.connection, Progress(task.job, self.unreported, checkpoint))
             self.unreported, self.reported_at = 0, time.monotonic()
+
+
+def name_of(planned: Plan | RecipePlan, number: int) -> str:
+    """Return the name of a pass in traces: its number, and the operations of a chain's pass."""
+    name = f"pass {number}"
+    if isinstance(planned, RecipePlan):
+        return name
+    return f"{name}: " + ", ".join(each.name for each in planned.passes[number - 1].stages)
 
 
 def limit_memory(job_bytes: int) -> None:

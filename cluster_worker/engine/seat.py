@@ -149,7 +149,7 @@ class Seat:
         job.ranks.discard(rank)
         job.error = job.error or message.error
         job.spent = parallel(job.spent, message.spent)
-        job.shares.append(Share("", rank, time.time_ns(), message.spent))
+        job.shares.append(Share("", rank, time.time_ns(), message.spent, message.passes))
         return not job.ranks
 
     def has_grown(self) -> bool:

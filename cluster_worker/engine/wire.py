@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cluster_worker.objects.access import AnySink, AnySource, AnySurface
 from cluster_worker.plan.checkpoints import START, Checkpoint
 from cluster_worker.plan.request import Request
-from cluster_worker.timings import Spent
+from cluster_worker.timings import PassEnd, Spent
 
 # Environment variables from the engine to its ranks: the engine's private folder in memory, the
 # memory of a job, and the number of a seat, which the ranks of the wide world do not have.
@@ -94,6 +94,7 @@ class Done(NamedTuple):
     spent: Spent
     # Tiles done since the last Progress.
     tiles: int
+    passes: tuple[PassEnd, ...] = ()
 
 
 Message = Hello | Task | Cancel | Stop | Progress | Done

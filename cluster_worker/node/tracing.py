@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cluster_worker.timings import Spent, Timings
+from cluster_worker.timings import Share, Spent, Timings
 from config.contract.job import Job
 from config.contract.trace import Link, Span, Value
 
@@ -56,7 +56,21 @@ class Attempt:
                 name = f"rank {share.rank}" + (f" on {share.host}" if share.host else "")
                 times = period(share.ended, share.spent)
                 cpu = {"cpu_seconds": round(share.spent.cpu_seconds, 6)}
-                yield Span(link.child(), link.span, name, *times, RANKS, attributes=cpu)
+                rank = link.child()
+                yield Span(rank, link.span, name, *times, RANKS, attributes=cpu)
+                yield from passes_of(share, rank, *times)
+
+
+def passes_of(share: Share, rank: Link, began: int, ended: int) -> Iterator[Span]:
+    """Yield the spans of the passes of one rank; none if there was one pass only."""
+    if not share.passes:
+        return
+    begins = began
+    for each in share.passes:
+        ends = began + round(1e9 * each.seconds)
+        yield Span(rank.child(), rank.span, each.name, begins, ends, RANKS)
+        begins = ends
+    yield Span(rank.child(), rank.span, "last pass", begins, ended, RANKS)
 
 
 def period(ended: int, spent: Spent) -> tuple[int, int]:

@@ -26,7 +26,8 @@ def production(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sharing(tmp_path_factory):
     """Make the template of workers that share images."""
-    return Template(tmp_path_factory.mktemp("sharing"), hosts_max="2")
+    collector = "https://traces.example.org"
+    return Template(tmp_path_factory.mktemp("sharing"), hosts_max="2", trace_collector=collector)
 
 
 @pytest.fixture(params=["small", "production", "sharing"])

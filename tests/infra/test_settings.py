@@ -58,6 +58,7 @@ def test_lists_and_truths_are_read():
         ),
         ({"broker_cluster": "true"}, "broker_cluster: mq.t3.micro is for one host"),
         ({"alarm_mail": "ops"}, "alarm_mail: must be an address such as"),
+        ({"trace_collector": "http://a:4318"}, "trace_collector: must be an address such as https"),
         ({"name": "Dip"}, "name: must be 2 to 20 of a-z"),
         ({"firewall_requests": "5"}, "firewall_requests: must be 0 or at least 10, got 5"),
         (

@@ -54,6 +54,15 @@ def test_nodes_are_told_how_many_share_and_by_which_secret(sharing, small):
     assert "HOSTS_" not in told(small)
 
 
+def test_api_and_nodes_are_told_the_collector_of_traces(sharing, small):
+    for template, told in ((sharing, True), (small, False)):
+        node = template.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
+        assert ("TRACE_COLLECTOR=https://traces.example.org" in str(node)) is told
+        functions = template.all("AWS::Lambda::Function").values()
+        variables = [each.get("Environment", {}).get("Variables", {}) for each in functions]
+        assert any("TRACE_COLLECTOR" in each for each in variables) is told
+
+
 def test_a_lease_that_lasts_too_long_raises_an_alarm_with_a_line_of_the_runbook(sharing, small):
     alarm = sharing.one("AWS::CloudWatch::Alarm", "WatchOldestLease")
     assert "Runbook 10" in alarm["AlarmDescription"]

@@ -284,6 +284,7 @@ class Session:
                 error=error_to_json(message.error),
                 spent=list(message.spent),
                 tiles=message.tiles,
+                passes=[list(each) for each in message.passes],
             )
 
     def cause(self) -> str:

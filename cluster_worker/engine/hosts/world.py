@@ -25,7 +25,7 @@ from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
 from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.recipe import plan_any
-from cluster_worker.timings import Share, Spent
+from cluster_worker.timings import PassEnd, Share, Spent
 
 # Time between two looks at mpiexec, the agents and a cancel, if nothing comes.
 LOOK_SECONDS = 0.25
@@ -202,7 +202,8 @@ class HostWorld:
                 if message["kind"] == "done":
                     done.append(message)
                     share = int(message["rank"]), time.time_ns(), Spent(*message["spent"])
-                    shares.append(Share(name.rpartition(":")[0], *share))
+                    passes = tuple(PassEnd(*each) for each in message.get("passes", ()))
+                    shares.append(Share(name.rpartition(":")[0], *share, passes))
             self.check_process()
             if cancel_by is None and is_cancelled():
                 cancel_by = time.monotonic() + CANCEL_SECONDS

@@ -1,4 +1,4 @@
-"""The spans and the metrics of jobs on a worker: a real world, moto's S3 and DynamoDB."""
+"""The spans and the metrics of jobs on a worker: a real world, an S3 and a DynamoDB."""
 
 import json
 import os
@@ -51,6 +51,21 @@ def test_a_job_s_spans_reach_from_its_queue_to_each_rank(runner, s3, ended, capf
     (settled,) = (line for line in lines if line["event"] == "message settled")
     assert settled["trace"] == QUEUED.trace
     assert not any(message.batch in repr(each) for each in spans)
+
+
+def test_the_passes_of_a_rank_are_shown_one_after_the_other(runner, s3, ended):
+    steps = [{"operation": "gaussian"}, {"operation": "threshold_otsu"}, {"operation": "label"}]
+    runner.run(put(runner, s3, SIXTEEN_BITS, steps, trace=QUEUED.traceparent))
+    rank, *passes = (each for each in ended[0].spans() if each.service == "ranks")
+    assert rank.name == "rank 0"
+    assert passes[0].name == "pass 1: to_float, gaussian"
+    assert passes[-1].name == "last pass"
+    assert {each.parent for each in passes} == {rank.link.span}
+    begins = [each.began for each in passes]
+    ends = [each.ended for each in passes]
+    assert begins == [rank.began, *ends[:-1]]
+    assert ends[-1] == rank.ended
+    assert begins == sorted(begins)
 
 
 def test_a_wait_in_the_queue_is_shown_of_the_first_attempt(runner, s3, ended):
