@@ -54,8 +54,6 @@ MAY_IMPORT = {
         "config",
         *AWS,
         "pika",
-        "moto",
-        "werkzeug",
         "chalice",
         "aiohttp",
         "yarl",
@@ -64,6 +62,7 @@ MAY_IMPORT = {
     "infra/account.py": {"config", "infra", *AWS},
     "infra/drill.py": {"config", "infra", *AWS},
     "infra/letters.py": {"config", *AWS},
+    "infra/restore.py": AWS,
     "infra/": {"config", "aws_cdk", "cdk_nag", "constructs", "chalice"},
 }
 SOURCES = {

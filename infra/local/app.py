@@ -181,7 +181,7 @@ class LocalApp:
         return {
             "AWS_REGION": "eu-central-1",
             "AWS_DEFAULT_REGION": "eu-central-1",
-            # moto asks for a signature and does not check it.
+            # The keys that S3 and DynamoDB of this machine know.
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -213,9 +213,10 @@ class LocalApp:
             f"--host={self.host}",
             f"--port={port}",
             f"--origin={self.url}",
+            f"--folder={self.folder / 'store'}",
             **self.environment,
         )
-        return replace(process, stop_seconds=0.0, loses="all batches and files are lost")
+        return replace(process, stop_seconds=0.0)
 
     def _traces(self) -> Process:
         port = self.traces_url.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""The API on a real broker and on moto's S3 and DynamoDB, with a clock that tests turn."""
+"""The API on a real broker and on the S3 and DynamoDB of `make run`; tests turn its clock."""
 
 import base64
 import itertools
@@ -19,8 +19,8 @@ from config.contract.job import Message
 from config.contract.settings import ApiSettings
 from config.contract.visitor import ADDRESS_HEADER, KEY_HEADER, visitor_of
 from config.contract.writes import Change, move
-from infra.local.aws import patch_moto
 from infra.local.broker import Broker
+from tests.store_server import serving
 
 REGION = "eu-central-1"
 ORIGIN_KEY = "k" * 32
@@ -209,15 +209,17 @@ def clock():
 
 @pytest.fixture(scope="session")
 def all_parts(broker):
-    settings = ApiSettings(
-        aws_region=REGION,
-        uploads_bucket="",
-        results_bucket="",
-        broker_url=broker.url,
-        origin_key=ORIGIN_KEY,
-    )
-    patch_moto()
-    with mock_aws():
+    # moto has the other services: machines and groups of them.
+    with serving() as url, mock_aws():
+        settings = ApiSettings(
+            aws_region=REGION,
+            uploads_bucket="",
+            results_bucket="",
+            s3_endpoint=url,
+            dynamodb_endpoint=url,
+            broker_url=broker.url,
+            origin_key=ORIGIN_KEY,
+        )
         made = services_module.make(settings)
         yield made
         made.publisher.close()

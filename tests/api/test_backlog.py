@@ -1,4 +1,4 @@
-"""The backlog, the fleet, estimates and dead letters, on a real broker and moto's AWS."""
+"""The backlog, the fleet, estimates and dead letters, on a broker, moto's group and a table."""
 
 import io
 import json

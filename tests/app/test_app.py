@@ -152,11 +152,11 @@ def test_a_bad_file_fails_with_one_sentence_and_delays_nobody(client, case):
     assert (job["state"], job["cause"], job["reason"]) == ("failed", "rejected", sentence)
 
 
-def test_an_empty_upload_fails_with_one_sentence(client):
-    batch, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", b"1234")])
-    client.upload(job["upload"], b"")
-    status, problem = client.call("POST", f"/batches/{batch}/jobs/{job['job']}/uploaded")
-    assert (status, problem["detail"]) == (422, "a.png: the file is empty")
+def test_a_file_of_another_size_is_refused_by_its_form(client):
+    _, (job,) = client.create(pictures.BLUR, [("a.png", "image/png", b"1234")])
+    for content, code in ((b"", "EntityTooSmall"), (b"12345", "EntityTooLarge")):
+        with pytest.raises(AssertionError, match=code):
+            client.upload(job["upload"], content)
 
 
 @pytest.mark.parametrize(

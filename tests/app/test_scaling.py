@@ -5,6 +5,7 @@ import time
 
 import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from infra import settings as room
 from infra.local.app import LocalApp
@@ -39,17 +40,29 @@ def scaling():
 
 
 @pytest.fixture
-def app(tmp_path):
-    with LocalApp(tmp_path, ranks=1, sweep_seconds=1.0, say=print, **SETTINGS) as app:
+def scaling_url():
+    """Run a moto that has the group and the metrics; return its address."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def app(tmp_path, scaling_url):
+    # S3 and DynamoDB have addresses of their own; all other services are moto's.
+    others = {"AWS_ENDPOINT_URL": scaling_url, "AUTOSCALING_ENDPOINT": scaling_url}
+    with LocalApp(tmp_path, ranks=1, sweep_seconds=1.0, say=print, **SETTINGS, **others) as app:
         yield app
 
 
 @pytest.fixture
-def aws(app):
+def aws(scaling_url):
     def client(service):
         return boto3.client(
             service,
-            endpoint_url=app.environment["AWS_ENDPOINT_URL"],
+            endpoint_url=scaling_url,
             region_name="eu-central-1",
             aws_access_key_id="local",
             aws_secret_access_key="local",

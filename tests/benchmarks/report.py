@@ -261,7 +261,7 @@ def jobs(measured):
     lines = [
         "## Small images through the whole app\n",
         measured_on(measured),
-        "Clients, API, queue, worker and moto, which stands in for S3 and DynamoDB (as `aws`), "
+        "Clients, API, queue, worker, and what stands in for S3 and DynamoDB (as `aws`), "
         "share these cores. *Rest* is what the worker takes beside its stages.\n",
     ]
     for name, heading in JOBS.items():

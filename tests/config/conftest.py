@@ -1,4 +1,4 @@
-"""A table on moto's DynamoDB, which serves as `make run` has it serve."""
+"""A table on the DynamoDB of `make run`."""
 
 import boto3
 import pytest
@@ -7,7 +7,7 @@ from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.job import Batch
 from config.contract.settings import WorkerSettings
-from tests.moto_server import serving
+from tests.store_server import serving
 
 TABLE, REGION = "jobs", "eu-central-1"
 NOW, KEPT = 1_800_000_000_000, 1_800_000_900_000
@@ -16,7 +16,7 @@ BATCH = "b" * 32
 
 @pytest.fixture(scope="session")
 def endpoint():
-    """moto as `make run` serves it: its own server lets racing writes undo each other."""
+    """Start a DynamoDB; return its address."""
     with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")

@@ -1,4 +1,4 @@
-"""How hosts offer themselves and are leased, on moto's DynamoDB over HTTP."""
+"""How hosts offer themselves and are leased, on a DynamoDB over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

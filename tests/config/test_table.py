@@ -1,4 +1,4 @@
-"""The client of the table, most of it as a worker uses it, on moto's DynamoDB over HTTP."""
+"""The client of the table, most of it as a worker uses it, on a DynamoDB over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -371,7 +371,7 @@ def test_the_counters_hold_when_many_jobs_move_at_once(table, dynamodb):
 def test_a_write_that_meets_anothers_is_made_again(table, dynamodb, queued, monkeypatch):
     monkeypatch.setattr(Patience, "pause", lambda *_: None)
     refusals = [CONFLICT, CONFLICT]
-    # moto knows no conflicts: its answer is given in place of its own, and nothing is written.
+    # This table knows no conflicts: an answer is given in place of its own, and nothing written.
     table.access.client.meta.events.register(
         "before-call.dynamodb.TransactWriteItems",
         lambda **given: refusals.pop() if refusals else None,

@@ -1,38 +1,41 @@
 """The S3 of a test's hosts: lists its keys, clears itself or fails for a while when it is asked."""
 
 import json
+import os
+import signal
 import sys
-import threading
+import tempfile
 import time
+from pathlib import Path
 
 import boto3
-from werkzeug.serving import make_server
+from aiohttp import web
 
-from infra.local.aws import Handler
+from infra.local.store.server import Store, run
 from tests.hosts.lab import ADDRESSES, STORE_PORT
-from tests.moto_server import application
 
 
-class Store:
-    """moto's S3, which answers 503 to every request until a moment that is set."""
+class FailingStore(Store):
+    """The S3 of `make run`, which answers 503 to every request until a moment that is set."""
 
-    def __init__(self):
-        self.application = application()
-        self.fails_until = 0.0
-        self.refused = 0
+    fails_until = 0.0
+    refused = 0
 
-    def __call__(self, environ, start_response):
+    async def answer(self, request):
         if time.monotonic() < self.fails_until:
             self.refused += 1
-            start_response("503 Slow Down", [("Content-Length", "0")])
-            return []
-        return self.application(environ, start_response)
+            return web.Response(status=503)
+        return await super().answer(request)
 
 
 def main():
-    store = Store()
-    server = make_server(ADDRESSES["s"], STORE_PORT, store, threaded=True, request_handler=Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        store = FailingStore(Path(folder), {})
+        run(store, ADDRESSES["s"], STORE_PORT, lambda: answer_commands(store))
+
+
+def answer_commands(store):
+    """Do what stdin says, line by line; the server ends with it."""
     client = boto3.client("s3", region_name="eu-central-1")
     where = {"LocationConstraint": "eu-central-1"}
     client.create_bucket(Bucket="images", CreateBucketConfiguration=where)
@@ -50,6 +53,7 @@ def main():
                 for each in found:
                     client.delete_object(Bucket="images", Key=each["Key"])
             say(json.dumps([each["Key"] for each in found]))
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def say(line):

@@ -1,4 +1,4 @@
-"""moto, as `make run` serves it: many clients at once, and uploads from the page."""
+"""S3 and DynamoDB of `make run`: many clients at once, uploads from the page, and restarts."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -34,7 +34,12 @@ def endpoint(tmp_path_factory):
         "AWS_SECRET_ACCESS_KEY": "local",
     }
     process = Process.python(
-        "aws", "infra.local.aws", f"--port={port}", f"--origin={ORIGIN}", **names
+        "aws",
+        "infra.local.aws",
+        f"--port={port}",
+        f"--origin={ORIGIN}",
+        f"--folder={folder / 'store'}",
+        **names,
     )
     with Supervisor(folder, print) as supervisor:
         supervisor.start(process)

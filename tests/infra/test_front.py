@@ -87,7 +87,7 @@ def fronts(tmp_path_factory, api, site):
         "ORIGIN_KEY": KEY,
     }
     with Supervisor(folder, print) as supervisor:
-        arguments = (f"--port={aws}", "--origin=http://127.0.0.1:1")
+        arguments = (f"--port={aws}", "--origin=http://127.0.0.1:1", f"--folder={folder / 's'}")
         supervisor.start(Process.python("aws", "infra.local.aws", *arguments, **settings))
         for name, port, behind in (("up", up, api), ("down", down, unused)):
             arguments = (f"--port={port}", f"--api=http://{HOST}:{behind}", f"--site={site}")

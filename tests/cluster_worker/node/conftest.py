@@ -1,4 +1,4 @@
-"""A runner with a real world, and moto's S3 and DynamoDB."""
+"""A runner with a real world, and the S3 and DynamoDB of `make run`."""
 
 import boto3
 import pytest
@@ -10,17 +10,14 @@ from cluster_worker.node.storage import Storage
 from cluster_worker.node.table import job_table
 from config.contract import resources
 from config.contract.settings import WorkerSettings
-from tests.moto_server import serving
+from tests.store_server import serving
 
 REGION = "eu-central-1"
 
 
 @pytest.fixture(scope="module")
 def runner_settings(request, tmp_path_factory):
-    """Start an S3 and a DynamoDB, with names of the test file's own.
-
-    moto keeps buckets and tables as long as the process lives.
-    """
+    """Start an S3 and a DynamoDB, with names of the test file's own."""
     own = request.module.__name__.rpartition(".")[2].replace("_", "-")
     with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")

@@ -24,7 +24,7 @@ from config.contract.node import Node
 from config.contract.settings import WorkerSettings
 from tests.cluster_worker.node.ec2 import INSTANCE, ec2
 from tests.infra.processes import eventually
-from tests.moto_server import serving
+from tests.store_server import serving
 
 pytestmark = pytest.mark.slow
 
@@ -34,15 +34,13 @@ HOOK, GROUP = "drain", "dip-workers"
 
 @pytest.fixture(scope="module")
 def aws():
-    """Run moto's DynamoDB with the app's table; yield its address."""
+    """Run a DynamoDB with the app's table; yield its address."""
     with pytest.MonkeyPatch.context() as patch, serving() as url:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         client = boto3.client("dynamodb", endpoint_url=url, region_name=REGION)
         client.create_table(TableName="jobs", **resources.TABLE_SCHEMA)
         yield url
-        # moto keeps tables as long as the process lives, and other tests make one of this name.
-        client.delete_table(TableName="jobs")
         client.close()
 
 

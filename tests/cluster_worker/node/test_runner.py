@@ -1,4 +1,4 @@
-"""How a worker runs a job, and how each attempt ends: a real world, moto's S3 and DynamoDB."""
+"""How a worker runs a job, and how each attempt ends: a real world, an S3 and a DynamoDB."""
 
 import math
 import shutil

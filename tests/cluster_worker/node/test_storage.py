@@ -1,4 +1,4 @@
-"""Uploads and results on moto's S3, over HTTP."""
+"""Uploads and results on an S3, over HTTP."""
 
 import hashlib
 import threading
@@ -14,7 +14,7 @@ from cluster_worker.node.storage import Storage, disposition
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, WorkerSettings
-from tests.moto_server import serving
+from tests.store_server import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

@@ -5,7 +5,7 @@ import uuid
 import boto3
 import pytest
 
-from tests.moto_server import serving
+from tests.store_server import serving
 
 
 @pytest.fixture(scope="session")
