@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters random chains kernels processors engine gigapixel cells scaling bench broker \
-	worker rabbitmq4 chaos drill enforced installed compose server hosts files films
+	worker rabbitmq4 chaos drill upgrade enforced installed compose server hosts files films
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -33,6 +33,7 @@ LONG_worker := tests/machines/test_worker_node.py
 LONG_rabbitmq4 := tests/machines/test_rabbitmq_4.py
 LONG_chaos := tests/chaos/test_storm.py
 LONG_drill := tests/infra/test_drill.py
+LONG_upgrade := tests/app/test_upgrade.py
 LONG_enforced := tests/infra/test_enforced.py
 LONG_installed := tests/machines/test_installed.py
 LONG_compose := tests/machines/test_compose.py
@@ -45,7 +46,7 @@ LONG_films := tests/site/test_films.py tests/site/test_images.py
 
 CDK := infra/node_modules/.bin/cdk
 
-.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke drill image release bom generate pictures lock
+.PHONY: help run test test-long chaos check bench synth deploy cost letters smoke drill restore image release bom generate pictures lock
 
 help: ## List the targets
 	@sed -En 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -120,6 +121,10 @@ drill: ## Kill a worker in the middle of a batch (URL=…, STACK=dip on AWS, IMA
 	@$(SETUP) check
 	@$(PYTHON) -m infra.drill $(or $(URL),http://127.0.0.1:8000) $(if $(STACK),--stack $(STACK)) \
 		$(if $(IMAGES),--images $(IMAGES))
+
+restore: ## Copy the rows of a restored table into the app's (FROM=dip-restored TABLE=…)
+	@$(SETUP) check
+	@$(PYTHON) -m infra.restore $(FROM) $(TABLE)
 
 image: ## Build the worker's image with its kernels, tagged dip-worker:VERSION
 	docker build --file cluster_worker/Dockerfile --tag dip-worker:$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) .

@@ -12,9 +12,11 @@ from moto import mock_aws
 from config.contract import resources
 from config.contract.job import Message
 from config.contract.settings import TOP
-from infra import letters, smoke
+from infra import letters, restore, smoke
 from infra.local.broker import connect
 from infra.local.ports import HOST, free_ports
+from tests.app import pictures
+from tests.client import Client
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +56,37 @@ def test_dead_letters_are_listed_and_sent_back_on_a_machine_of_ones_own(app):
     assert "1111111111111111  deleted" in ask(app)
     assert ask(app, "--send", "all") == "0 sent, 1 dropped, 0 left\n"
     assert ask(app) == "no dead letters\n"
+
+
+def test_a_batch_whose_rows_were_lost_is_there_again_after_a_restore(app):
+    names = ("AWS_ENDPOINT_URL", "AWS_REGION", "TABLE")
+    url, region, table = (app.environment[name] for name in names)
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    rows = boto3.client("dynamodb", endpoint_url=url, region_name=region, **keys)
+    with Client(app.url) as client:
+        batch, jobs = client.submit(
+            pictures.BLUR, [("kept.png", "image/png", pictures.png(pictures.small(1)))]
+        )
+        done = client.wait(batch, len(jobs))
+        rows.create_table(TableName="restored", **resources.TABLE_SCHEMA)
+        restore.copy_rows(rows, table, "restored")
+        for each in rows.scan(TableName=table)["Items"]:
+            if each["pk"]["S"] == batch:
+                rows.delete_item(TableName=table, Key={name: each[name] for name in ("pk", "sk")})
+        assert client.call("GET", f"/batches/{batch}")[0] == 404
+        copied, _ = restore.copy_rows(rows, "restored", table)
+        assert copied >= 2
+        assert restore.copy_rows(rows, "restored", table).copied == 0
+        assert client.wait(batch, len(jobs)).keys() == done.keys()
+        found = pictures.pixels(client.download(done[jobs[0]]))
+        pictures.assert_blurred(found, pictures.small(1))
+    rows.delete_table(TableName="restored")
+
+
+def test_a_restore_into_the_same_table_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        restore.main(["dip-jobs", "dip-jobs"])
+    assert "must be two tables" in capsys.readouterr().err
 
 
 def test_a_stack_is_asked_by_its_function(monkeypatch, capsys):
