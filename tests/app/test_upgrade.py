@@ -1,0 +1,110 @@
+"""Upgrades: the last release's worker beside this API, and this worker beside that API.
+
+The old side is the last tag. Without one, it is the last commit that is older than a day, or what
+`UPGRADE_FROM` names. It runs from a checkout of its own, with this environment's libraries.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from config.contract.settings import TOP
+from infra.local.app import LocalApp
+from tests.app import test_app as life
+from tests.client import Client
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+
+# Runs a module of the checkout at the first argument, in place of this one.
+START = (
+    "import os, runpy, sys; folder, module = sys.argv[1:3]; os.chdir(folder);"
+    "sys.path[0] = folder; del sys.argv[1:3];"
+    "runpy.run_module(module, run_name='__main__', alter_sys=True)"
+)
+# Commands of the API and files of a worker's whole life.
+CLAIMS = (
+    life.test_a_photograph_comes_back_as_scikit_image_blurs_it,
+    life.test_a_large_image_is_cut_over_all_ranks_and_comes_back_the_same,
+    life.test_a_file_of_another_size_is_refused_by_its_form,
+    life.test_a_running_job_can_be_cancelled_and_tried_again,
+    life.test_a_deleted_batch_is_gone_with_its_files,
+)
+
+
+def git(*arguments):
+    found = subprocess.run(
+        ["git", "-C", TOP, *arguments], capture_output=True, check=False, timeout=60
+    )
+    return found.stdout if found.returncode == 0 else b""
+
+
+def old_commit():
+    """Return the commit of the old side."""
+    if given := os.environ.get("UPGRADE_FROM"):
+        return given
+    tag = git("describe", "--tags", "--abbrev=0", "HEAD^").decode().strip()
+    return tag or git("log", "-1", "--before=1 day ago", "--format=%h").decode().strip()
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """Return a checkout of the old side, with its contract."""
+    commit, folder = old_commit(), tmp_path_factory.mktemp("old")
+    packed = git(
+        "archive", commit, "api", "cluster_worker", "config", "docs", "infra", "pyproject.toml"
+    )
+    assert packed, f"{commit}: no such commit; a shallow clone has no history"
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+    sys.stdout.write(f"the old side is {commit}\n")
+    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{folder / 'api'}"}
+    run = partial(subprocess.run, cwd=folder, env=environment, check=True, timeout=300)
+    with (folder / "config/contract/catalogue.json").open("wb") as catalogue:
+        run((sys.executable, "-m", "cluster_worker.operations"), stdout=catalogue)
+    run((sys.executable, "-m", "chalicelib.contract"))
+    return folder
+
+
+class MixedApp(LocalApp):
+    """The app, one of whose processes is of the old side: `api` or `worker`."""
+
+    def __init__(self, *given, old, which, **settings):
+        super().__init__(*given, **settings)
+        self.old, self.which = old, which
+
+    def _aged(self, process):
+        if process.name != self.which:
+            return process
+        python, _, *module = process.command
+        environment = dict(process.environment) | {"PYTHONPATH": str(self.old)}
+        command = (python, "-c", START, str(self.old), *module)
+        return replace(process, command=command, environment=environment)
+
+    def _api(self, port):
+        return self._aged(super()._api(port))
+
+    def _workers(self):
+        return list(map(self._aged, super()._workers()))
+
+
+@pytest.fixture(scope="module", params=["worker", "api"])
+def client(request, old, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mixed")
+    which = request.param
+    with MixedApp(folder, ranks=2, say=print, old=old, which=which, sweep_seconds=1.0) as app:
+        pid = app.pids()[which]
+        assert Path(f"/proc/{pid}/cwd").readlink() == old
+        with Client(app.url) as client:
+            yield client
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda each: each.__name__.removeprefix("test_"))
+def test_a_job_s_life_is_the_same_while_one_side_is_old(client, claim):
+    claim(client)
