@@ -58,7 +58,7 @@ def test_api_and_nodes_are_told_the_collector_of_traces(sharing, small):
     for template, told in ((sharing, True), (small, False)):
         node = template.one("AWS::EC2::LaunchTemplate")["LaunchTemplateData"]["UserData"]
         assert ("TRACE_COLLECTOR=https://traces.example.org" in str(node)) is told
-        functions = template.all("AWS::Lambda::Function").values()
+        functions = template.all("AWS::Serverless::Function").values()
         variables = [each.get("Environment", {}).get("Variables", {}) for each in functions]
         assert any("TRACE_COLLECTOR" in each for each in variables) is told
 
