@@ -1,5 +1,7 @@
 /** A common zoom and place of several pictures of any sizes, side by side. Pure functions. */
 
+import type { Limits } from "./contrast";
+import type { Values } from "./values";
 import { type Point, SCALE_MAX, type Size, type View, held } from "./view";
 
 /** The same part of all pictures: zoom 1 shows each as a whole, (x, y) is the middle, in parts. */
@@ -12,6 +14,35 @@ export interface Common {
 export const WHOLE: Common = { zoom: 1, x: 0.5, y: 0.5 };
 /** Most pictures that are compared at once. */
 export const MOST = 4;
+
+/** What a picture must tell to be shown in the contrast of others. */
+type Measured = Pick<Values, "dtype" | "limits">;
+
+/** Return the unit of values: those of equal units can be compared as numbers. */
+function unitOf({ dtype }: Measured): string {
+  return dtype.startsWith("float") ? "float" : dtype;
+}
+
+/**
+ * Return the limits in which a picture is shown beside others: from the lowest to the highest that
+ * pictures of its unit have.
+ *
+ * @param all all pictures that are compared, the one itself among them
+ */
+export function commonLimits(one: Measured, all: readonly Measured[]): Limits {
+  const alike = all.filter((each) => unitOf(each) === unitOf(one));
+  const lows = alike.map(({ limits }) => limits[0]);
+  const highs = alike.map(({ limits }) => limits[1]);
+  return [Math.min(...lows), Math.max(...highs)];
+}
+
+/** Return whether a common contrast would show any of the pictures otherwise than its own does. */
+export function areLimitsUnequal(all: readonly Measured[]): boolean {
+  return all.some((each) => {
+    const [low, high] = commonLimits(each, all);
+    return low !== each.limits[0] || high !== each.limits[1];
+  });
+}
 
 /** Return the scale at which a picture fills its pane, so that all are seen at one size. */
 function fit(picture: Size, pane: Size): number {

@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { WHOLE, pannedBy, partAt, viewOf, zoomedAt } from "../src/comparing";
+import {
+  WHOLE,
+  areLimitsUnequal,
+  commonLimits,
+  pannedBy,
+  partAt,
+  viewOf,
+  zoomedAt,
+} from "../src/comparing";
 
 const PANE = { width: 400, height: 300 };
 const LARGE = { width: 4000, height: 3000 };
@@ -35,4 +43,17 @@ test("zooming out ends with the whole pictures", () => {
   const common = zoomedAt(WHOLE, 4, { x: 0, y: 0 }, LARGE, PANE);
   expect(zoomedAt(common, 1 / 8, null, LARGE, PANE)).toEqual(WHOLE);
   expect(zoomedAt(common, 1e6, null, LARGE, PANE).zoom).toBe(400);
+});
+
+test("pictures of one kind of values share the widest limits, those of another have their own", () => {
+  const dark = { dtype: "uint16", limits: [10, 900] as const };
+  const light = { dtype: "uint16", limits: [200, 4000] as const };
+  const single = { dtype: "float32", limits: [-1, 0.5] as const };
+  const double = { dtype: "float64", limits: [0, 1] as const };
+  const all = [dark, light, single, double];
+  expect(commonLimits(dark, all)).toEqual([10, 4000]);
+  expect(commonLimits(light, all)).toEqual([10, 4000]);
+  expect(commonLimits(single, all)).toEqual([-1, 1]);
+  expect(areLimitsUnequal(all)).toBe(true);
+  expect(areLimitsUnequal([dark, single])).toBe(false);
 });

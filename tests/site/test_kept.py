@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
@@ -109,6 +110,43 @@ def test_images_side_by_side_are_zoomed_and_moved_together(page):
     page.keyboard.press("Escape")
     expect(compared).to_have_count(0)
     expect(gallery).to_be_visible()
+
+
+def ramp(top):
+    """Make a TIFF of 16 bits from 0 to a value, which is that of the right half."""
+    image = np.zeros((64, 64), np.uint16)
+    image[:, :32] = np.linspace(0, top, 32, dtype=np.uint16)
+    image[:, 32:] = top
+    return pictures.tiff(image)
+
+
+def levels(page):
+    """Return how bright the last pixel of each compared picture is, from 0 to 255."""
+    return page.locator(".compare canvas").evaluate_all(
+        """all => all.map(each => {
+            const copy = new OffscreenCanvas(1, 1).getContext("2d");
+            copy.drawImage(each, 1 - each.width, 1 - each.height);
+            return copy.getImageData(0, 0, 1, 1).data[0];
+        })"""
+    )
+
+
+def test_equal_values_are_equally_bright_in_images_side_by_side(page):
+    """Each image in its own contrast hides that one is four times as bright as the other."""
+    choose(page, *((f"{top}.tif", "image/tiff", ramp(top)) for top in (1000, 4000)))
+    page.get_by_role("button", name="Gallery").click()
+    gallery = page.get_by_role("dialog", name="Gallery")
+    gallery.get_by_label("Choose 1000.tif").check()
+    gallery.get_by_label("Choose 4000.tif").check()
+    gallery.get_by_role("button", name="Compare 2").click()
+    compared = page.get_by_role("dialog", name="Compare")
+    expect(compared.get_by_text("Contrast stretched 0 – 4,000")).to_have_count(2)
+    dark, light = levels(page)
+    assert abs(dark - 64) < 3
+    assert light > 252
+    compared.get_by_label("Same contrast").uncheck()
+    expect(compared.get_by_text("Contrast stretched 0 – 1,000")).to_have_count(1)
+    assert min(levels(page)) > 252
 
 
 def test_the_library_shows_each_chain_before_and_after(page):

@@ -1,7 +1,15 @@
-import { type KeyboardEvent, useState } from "react";
-import { type Common, WHOLE, pannedBy, zoomedAt } from "../../comparing";
+import { type KeyboardEvent, useCallback, useState } from "react";
+import {
+  type Common,
+  WHOLE,
+  areLimitsUnequal,
+  commonLimits,
+  pannedBy,
+  zoomedAt,
+} from "../../comparing";
 import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";
+import type { Values } from "../../values";
 import { type Point, type Size, ZOOM } from "../../view";
 import { Dialog } from "../Dialog";
 import { Icon } from "../Icon";
@@ -24,6 +32,19 @@ export function Compare({ images, onClose }: CompareProps) {
   const [pointer, setPointer] = useState<Point | null>(null);
   // Of one pane, by whose pixels the keys move.
   const [frame, setFrame] = useState<{ picture: Size; pane: Size } | null>(null);
+  const [isOneContrast, setOneContrast] = useState(true);
+  const [values, setValues] = useState<ReadonlyMap<string, Values>>(new Map());
+  const noteValues = useCallback((id: string, found: Values | null) => {
+    setValues((was) => {
+      const now = new Map(was);
+      if (found) now.set(id, found);
+      else now.delete(id);
+      return now;
+    });
+  }, []);
+  const all = [...values.values()];
+  const limitsOf = (own: Values) =>
+    isOneContrast && all.includes(own) ? commonLimits(own, all) : own.limits;
   const hasBoth = images.some(({ job }) => job?.result);
 
   function change(move: (was: Common, picture: Size, pane: Size) => Common) {
@@ -68,7 +89,9 @@ export function Compare({ images, onClose }: CompareProps) {
             side={side}
             common={common}
             pointer={pointer}
+            limitsOf={limitsOf}
             onCommon={setCommon}
+            onValues={noteValues}
             onPointer={setPointer}
             onFrame={setFrame}
           />
@@ -76,6 +99,16 @@ export function Compare({ images, onClose }: CompareProps) {
       </div>
       <div className="compare-foot">
         <p className="quiet">{words.hint}</p>
+        {areLimitsUnequal(all) && (
+          <label className="compare-contrast" title={words.oneContrastHint}>
+            <input
+              type="checkbox"
+              checked={isOneContrast}
+              onChange={({ target }) => setOneContrast(target.checked)}
+            />
+            {words.oneContrast}
+          </label>
+        )}
         {hasBoth && (
           <fieldset className="modes">
             <legend className="unseen">{texts.viewer.modesLabel}</legend>

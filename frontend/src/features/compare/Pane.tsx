@@ -1,12 +1,15 @@
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from "react";
 import { type Common, pannedBy, partAt, viewOf, zoomedAt } from "../../comparing";
+import { type Limits, plainContrast } from "../../contrast";
 import { type ImageItem, awaitsViews } from "../../state/images";
+import type { Values } from "../../values";
 import type { Point, Size } from "../../view";
 import { ContrastFilter, filterOf } from "../viewer/ContrastFilter";
 import { Picture } from "../viewer/Picture";
+import { StretchMark } from "../viewer/StretchMark";
 import { pointOf, useFingers, useWheel } from "../viewer/gestures";
 import { layersOf } from "../viewer/layers";
-import { type Shown, contrastsOf } from "../viewer/shown";
+import { type Contrasts, type Shown, contrastsOf } from "../viewer/shown";
 import { useRaster } from "../viewer/useRaster";
 import { words } from "./words";
 
@@ -16,8 +19,12 @@ interface PaneProps {
   readonly common: Common;
   /** Where the pointer is, in parts of the pictures. */
   readonly pointer: Point | null;
+  /** Return the values that are black and white, for a picture with these. */
+  limitsOf(values: Values): Limits;
   onCommon(change: (was: Common) => Common): void;
   onPointer(at: Point): void;
+  /** Called with the values that are shown as levels of gray or colour; null if there are none. */
+  onValues(id: string, values: Values | null): void;
   /** Called with the sizes of the picture and of its pane. */
   onFrame(frame: { readonly picture: Size; readonly pane: Size }): void;
 }
@@ -27,7 +34,9 @@ const NO_PREVIEW = { url: "", before: "" };
 
 /** One of the pictures that are compared, with a cross where the pointer is in another one. */
 export function Pane(props: PaneProps) {
-  const { image, side, common, pointer, onCommon, onPointer, onFrame } = props;
+  const { image, side, common, pointer, limitsOf, onCommon, onValues, onPointer, onFrame } = props;
+  // Colons do not belong into an address.
+  const name = `contrast${useId().replaceAll(/\W/g, "")}`;
   const box = useRef<HTMLDivElement>(null);
   const [pane, setPane] = useState<Size | null>(null);
   const [found, setFound] = useState<{ source: string; shown: Shown } | null>(null);
@@ -69,7 +78,18 @@ export function Pane(props: PaneProps) {
 
   const isFailed = layer !== undefined && failed === layer.source;
   const pictures = layer && shown ? { [layer.key]: shown } : {};
-  const contrasts = contrastsOf(layer ? [layer] : [], pictures, {});
+  // Labels have colours, and so no black and white.
+  const values = layer?.isLabels ? null : (shown?.values ?? null);
+  useEffect(() => {
+    onValues(image.id, values);
+    return () => onValues(image.id, null);
+  }, [image.id, values, onValues]);
+  const chosen: Contrasts = {};
+  if (layer && values) {
+    const limits = plainContrast(values).limits.map(() => limitsOf(values));
+    chosen[layer.key] = { ...plainContrast(values), limits };
+  }
+  const contrasts = contrastsOf(layer ? [layer] : [], pictures, chosen);
   return (
     <figure className="compare-image">
       <div
@@ -84,7 +104,7 @@ export function Pane(props: PaneProps) {
         {...fingers.handlers}
       >
         {layer && !isFailed && (
-          <div className="pane" style={filterOf(layer.key, pictures, contrasts)}>
+          <div className="pane" style={filterOf(layer.key, pictures, contrasts, name)}>
             <Picture
               layer={layer}
               view={view}
@@ -95,7 +115,10 @@ export function Pane(props: PaneProps) {
             />
           </div>
         )}
-        <ContrastFilter pictures={pictures} contrasts={contrasts} isOver={false} />
+        <ContrastFilter pictures={pictures} contrasts={contrasts} isOver={false} name={name} />
+        {layer && values && (
+          <StretchMark keys={[layer.key]} values={{ [layer.key]: values }} contrasts={contrasts} />
+        )}
         {view && picture && pointer && !isOver && (
           <i
             className="compare-cross"

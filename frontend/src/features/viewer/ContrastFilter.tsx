@@ -7,10 +7,14 @@ interface ContrastFilterProps {
   readonly contrasts: Contrasts;
   /** Whether the second picture lies on the first, so that the background of labels is clear. */
   readonly isOver: boolean;
+  /** Name of the filters, of which each needs its own in the document. */
+  readonly name?: string;
 }
 
 /** Makes black clear and leaves all else as it is: opacity is 255 times red. */
 const CLEAR_BACKGROUND = "1 0 0 0 0  0 1 0 0 0  0 0 1 0 0  255 0 0 0 0";
+
+const NAME = "contrast";
 
 /** Return the tables of a picture that needs the browser's filter, or null. */
 function tablesFor(key: Key, pictures: Pictures, contrasts: Contrasts) {
@@ -19,12 +23,18 @@ function tablesFor(key: Key, pictures: Pictures, contrasts: Contrasts) {
 }
 
 /** Return the style by which a picture gets its filter, if it needs one. */
-export function filterOf(key: Key, pictures: Pictures, contrasts: Contrasts): CSSProperties {
-  return tablesFor(key, pictures, contrasts) ? { filter: `url(#contrast-${key})` } : {};
+export function filterOf(
+  key: Key,
+  pictures: Pictures,
+  contrasts: Contrasts,
+  name = NAME,
+): CSSProperties {
+  return tablesFor(key, pictures, contrasts) ? { filter: `url(#${name}-${key})` } : {};
 }
 
 /** The filters that show pictures of 8 bits in the contrast chosen. */
-export function ContrastFilter({ pictures, contrasts, isOver }: ContrastFilterProps) {
+export function ContrastFilter(props: ContrastFilterProps) {
+  const { pictures, contrasts, isOver, name = NAME } = props;
   return (
     <svg className="unseen" aria-hidden="true">
       {(["before", "after"] as const).map((key) => {
@@ -32,7 +42,7 @@ export function ContrastFilter({ pictures, contrasts, isOver }: ContrastFilterPr
         const isClear = isOver && contrasts[key]?.map === "labels";
         if (!red) return null;
         return (
-          <filter key={key} id={`contrast-${key}`} colorInterpolationFilters="sRGB">
+          <filter key={key} id={`${name}-${key}`} colorInterpolationFilters="sRGB">
             {isClear && <feColorMatrix values={CLEAR_BACKGROUND} />}
             <feComponentTransfer>
               <feFuncR type="table" tableValues={red} />
