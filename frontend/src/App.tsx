@@ -12,15 +12,20 @@ import { Images } from "./features/images/Images";
 import { Viewer } from "./features/viewer/Viewer";
 import { useSelected } from "./state/store";
 
+/** Widest window, in pixels, that shows one column at a time, as styles/narrow.css has it. */
+const PHONE = 600;
+
 export function App() {
   const milestone = useSelected((state) => state.milestone);
   const selected = useSelected((state) => state.images.selected);
   const [tab, setTab] = useState<Tab>("images");
+  const isOnly = useSelected(({ images }) => images.items.length === 1);
   const wasSelected = useRef(selected);
-  // On a small screen, show the viewer when the visitor selects another picture. The page itself
-  // selects the first one, so that one does not count.
+  // On a phone, show the viewer when the visitor selects another picture, or has a single one. The
+  // page itself selects the first of several, whose list is what the visitor wants to see then.
   useEffect(() => {
-    if (wasSelected.current && selected) setTab("viewer");
+    const isPhone = window.innerWidth <= PHONE;
+    if (isPhone && selected && (wasSelected.current || isOnly)) setTab("viewer");
     wasSelected.current = selected;
   }, [selected]);
   return (

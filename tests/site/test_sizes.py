@@ -111,3 +111,15 @@ def test_a_tablet_shows_the_picture_large_and_the_button_to_process(page):
     assert stage["width"] * stage["height"] > 0.25 * TABLET["width"] * TABLET["height"]
     expect(page.get_by_role("button", name="Process 1 image")).to_be_in_viewport()
     assert page.evaluate("document.documentElement.scrollWidth") <= TABLET["width"]
+
+
+def test_a_phone_shows_a_single_picture_at_once_and_the_list_of_several(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Coins").click()
+    expect(page.locator(".stage")).to_be_in_viewport()
+    page.locator(".tabs").get_by_role("button", name="Images").click()
+    page.get_by_role("button", name="Remove coins.png").click()
+    names = "first.png", "second.png"
+    content = [pictures.png(pictures.small(number)) for number in range(2)]
+    choose(page, *((name, "image/png", each) for name, each in zip(names, content, strict=True)))
+    expect(row(page, "second.png")).to_be_in_viewport()
