@@ -33,7 +33,22 @@ def reject_memory_errors(name: str) -> Iterator[None]:
 
 def needs_memory(name: str, verb: str) -> str:
     """Return the sentence for a lack of memory."""
-    return f"{name}: needs more memory to {verb} than is allowed"
+    return f"{name}: needs more memory to {verb} than is allowed; {lighter(verb)}"
+
+
+def lighter(verb: str) -> str:
+    """Return what to do with an image that takes too much memory or time to decode or encode."""
+    if verb == "decode":
+        return "send a part of it or a smaller copy"
+    return "choose another format, or make the result smaller by resize"
+
+
+def failed_decoder(name: str, how: str = "") -> str:
+    """Return the sentence for a file at which the child process of the decoder failed."""
+    told = f" ({how})" if how else ""
+    return (
+        f"{name}: the decoder failed on this file{told}; save it as PNG or TIFF by another program"
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from cluster_worker.errors import Broken, Rejected
+from cluster_worker.imagefiles.codec_errors import failed_decoder, lighter
 from cluster_worker.imagefiles.codecs.header import (
     PALETTE_MAX,
     ByteRange,
@@ -101,14 +102,14 @@ def header_from_json(wire: Mapping[str, Any], name: str) -> Header:
             incomplete=bool(wire["incomplete"]),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise Rejected(f"{name}: the decoder failed on this file") from error
+        raise Rejected(failed_decoder(name)) from error
     fits = is_possible(image) and header.dtype in DTYPES and header.format in FORMATS
     fits = fits and (header.block is None or min(header.block) > 0)
     fits = fits and is_coding(header.compression) and 0 <= header.bits < 64
     fits = fits and len(header.palette) % 4 == 0 and len(header.palette) <= 4 * PALETTE_MAX
     fits = fits and len(header.parts) in (0, header.stack.planes if header.stack else 0)
     if not fits or any(each.name not in TITLES for each in header.items):
-        raise Rejected(f"{name}: the decoder failed on this file")
+        raise Rejected(failed_decoder(name))
     return header
 
 
@@ -225,7 +226,9 @@ def raise_failure(answer: Mapping[str, Any], name: str, verb: str, memory_bytes_
         If the child has a defect.
     """
     if "memory" in answer:
-        raise Rejected(f"{name}: needs more than {memory_bytes_max >> 20} MiB to {verb}")
+        raise Rejected(
+            f"{name}: needs more than {memory_bytes_max >> 20} MiB to {verb}; {lighter(verb)}"
+        )
     if "rejected" in answer:
         raise Rejected(str(answer["rejected"]))
     if "refused" in answer:
@@ -265,7 +268,7 @@ def next_band(answer: Mapping[str, Any], top: int, rows: int, name: str) -> int:
     """
     found = answer.get("next")
     if not isinstance(found, int) or not top < found <= rows:
-        raise Rejected(f"{name}: the decoder failed on this file")
+        raise Rejected(failed_decoder(name))
     return found
 
 
@@ -294,8 +297,8 @@ def tile_ranges_of(answer: Mapping[str, Any], shape: Sequence[int], name: str) -
     try:
         ranges = [(int(offset), int(size)) for offset, size in answer["ranges"]]
     except (KeyError, TypeError, ValueError) as error:
-        raise Rejected(f"{name}: the decoder failed on this file") from error
+        raise Rejected(failed_decoder(name)) from error
     count = -(-shape[0] // TILE) * -(-shape[1] // TILE)
     if len(ranges) != count or min(min(each) for each in ranges) < 0:
-        raise Rejected(f"{name}: the decoder failed on this file")
+        raise Rejected(failed_decoder(name))
     return ranges

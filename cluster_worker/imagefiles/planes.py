@@ -57,15 +57,15 @@ def choose_planes(whole: Header, choice: Choice = ALL) -> ChosenPlanes:
         If the file has no such planes.
     """
     if whole.stack is None:
-        for option, text in (("--t", choice.t), ("--z", choice.z)):
+        for option, text in (("t", choice.t), ("z", choice.z)):
             if text:
-                raise Rejected(f"{whole.name}: has one plane, so {option} cannot choose any")
+                raise Rejected(f"{whole.name}: has one plane; leave out the option {option}")
         if choice.page:
-            numbers_in(choice.page, 1, "--page")
+            numbers_in(choice.page, 1, "page")
         return ChosenPlanes(whole, None, (0,), choice.channels, choice)
     if whole.parts and not choice.page:
         if choice.t or choice.z:
-            raise Rejected(f"{whole.name}: has neither times nor slices; choose a part by --page")
+            raise Rejected(f"{whole.name}: has neither times nor slices; choose a part by page")
         return ChosenPlanes(whole, None, (0,), choice.channels, choice)
     stack, numbers = chosen(whole.stack, choice, whole.name)
     channels = "" if "c" in whole.stack.axes else choice.channels
@@ -139,12 +139,12 @@ def with_channels(header: Header, channels: str) -> Header:
         return header
     image = header.image
     stored = image.colours + image.alpha
-    numbers = numbers_in(channels, stored, "--channels")
+    numbers = numbers_in(channels, stored, "channels")
     if header.palette:
         header = replace(header, palette=b"")
     alpha = image.alpha and numbers[-1] == stored - 1 and len(numbers) > 1
     if image.alpha and not alpha and stored - 1 in numbers:
-        raise Rejected(f"--channels: channel {stored} is alpha, so name it as the last of several")
+        raise Rejected(f"channels: channel {stored} is alpha, so name it as the last of several")
     colours = numbers[: len(numbers) - alpha]
     names = tuple(image.channels[number] for number in colours) if image.channels else ()
     notes, kind = header.notes, image.kind

@@ -25,7 +25,7 @@ def as_told(header: Header, choice: Choice) -> Header:
     """
     header = with_kind(header, choice.kind)
     old, notes = header.image, header.notes
-    image = with_nodata(old, choice.nodata, f"{header.name}: --nodata")
+    image = with_nodata(old, choice.nodata, f"{header.name}: nodata")
     if image.spreads and old.nodata is not None:
         lost = f"{TITLES['nodata']} ({old.nodata:g})"
         notes = (*notes, f"{lost} dropped: it was computed with as any other")
@@ -48,11 +48,11 @@ def with_kind(header: Header, kind: str) -> Header:
     if not kind:
         return header
     if kind not in KINDS:
-        raise Rejected(f"--kind: must be one of {', '.join(KINDS)}, got {kind!r}")
+        raise Rejected(f"kind: must be one of {', '.join(KINDS)}, got {kind!r}")
     if header.palette and kind in SINGLE:
         if kind == "intensity":
             raise Rejected(
-                f"{header.name}: --kind intensity: is for numbers, and those of this image name "
+                f"{header.name}: kind intensity: is for numbers, and those of this image name "
                 "the colours of a palette; read them as labels, or the colours as a picture"
             )
         shape = header.shape[:2]
@@ -79,16 +79,16 @@ def without_alpha(header: Header) -> Header:
 
 def check_kind(header: Header, kind: str) -> None:
     """Check that an image can be of a kind; raises as `with_kind`."""
-    image, where = header.image, f"{header.name}: --kind {kind}"
+    image, where = header.image, f"{header.name}: kind {kind}"
     if kind in SINGLE and image.colours > 1:
         raise Rejected(
             f"{where}: is for one number for a pixel, and this image has {image.colours}; choose "
-            "one by --channels 1"
+            "one by channels, as 1"
         )
     if kind == "picture" and image.colours not in (1, 3):
         raise Rejected(
             f"{where}: is for gray or red, green and blue, and this image has {image.colours} "
-            "channels; choose three by --channels 1..3"
+            "channels; choose three by channels, as 1..3"
         )
     if kind == "labels" and np.dtype(image.dtype).kind == "f":
         raise Rejected(

@@ -78,7 +78,7 @@ def stack_refusal(name: str, stack: Stack, format: str) -> Rejected:
     able = [form.title for form in FORMATS.values() if form.open_stack]
     return Rejected(
         f"{name}: the result has {stack.planes} planes, and {FORMATS[format].title} holds one; "
-        f"choose {' or '.join(able)}, or one plane, as by --page 1"
+        f"choose {' or '.join(able)}, or one plane, as by page 1"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from cluster_worker.errors import Broken, DecoderDied, Rejected
 from cluster_worker.imagefiles.allowance import Hangs
+from cluster_worker.imagefiles.codec_errors import failed_decoder, lighter
 from cluster_worker.imagefiles.decoder_messages import cpu_seconds_of, raise_failure
 from cluster_worker.imagefiles.decoder_process import Child, ChildDied
 from cluster_worker.imagefiles.decoder_source import DecoderSource
@@ -114,8 +115,7 @@ class WarmChild:
                     # The bands drawn so far, or the planes written, are gone with the child.
                     raise DecoderDied(f"{name}: the decoder died ({death})") from death
                 if crashed and not death.is_killed:
-                    failed = f"{name}: the decoder failed on this file ({death})"
-                    raise Rejected(failed) from death
+                    raise Rejected(failed_decoder(name, str(death))) from death
                 crashed = crashed or not death.is_killed
                 last = death
                 if death.is_killed:
@@ -144,7 +144,7 @@ class WarmChild:
         except TimeoutError:
             self.end_child()
             raise Rejected(
-                f"{name}: took more than {seconds:g} s of processor time to {verb}"
+                f"{name}: took more than {seconds:g} s of processor time to {verb}; {lighter(verb)}"
             ) from None
         except Hangs as error:
             self.end_child()
@@ -154,7 +154,7 @@ class WarmChild:
             self.child = None
             if isinstance(error, OSError):
                 raise death from error
-            raise Rejected(f"{name}: the decoder failed on this file ({death})") from error
+            raise Rejected(failed_decoder(name, str(death))) from error
         except BaseException:
             # The call was interrupted: the next answer on the socket would be this question's.
             self.end_child()

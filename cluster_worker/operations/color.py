@@ -102,7 +102,7 @@ def channels_refusal(channels: int) -> str:
     """Return the sentence for an image that is neither gray nor RGB, without alpha."""
     return (
         f"takes gray or RGB images, got {channels} channels without alpha (with depth native no "
-        "channel is alpha); choose one or three, as by --channels 1..3, or use depth input"
+        "channel is alpha); choose one or three by channels, as 1..3, or use depth input"
     )
 
 

@@ -63,6 +63,21 @@ class Stack(NamedTuple):
         return f"{whole} ({place})"
 
 
+def check_count(planes: int, name: str) -> None:
+    """Check that a file does not have too many planes.
+
+    Raises
+    ------
+    Rejected
+        If it has; `name` begins the sentence.
+    """
+    if planes > PLANES_MAX:
+        raise Rejected(
+            f"{name}: has {planes} planes; at most {PLANES_MAX} are read, so save it in several "
+            "files"
+        )
+
+
 # The value of pixels without data; "spread" if they are computed with as any others.
 Nodata = float | Literal["spread"] | None
 
@@ -187,17 +202,19 @@ def chosen(stack: Stack, choice: Choice, name: str) -> tuple[Stack, tuple[int, .
     by_axis = {axis: text for axis, text in by_axis.items() if text}
     if choice.page:
         if by_axis:
-            raise Rejected("--page: names planes by itself; leave out --t, --z and --channels")
-        planes = numbers_in(choice.page, stack.planes, "--page")
+            raise Rejected("page: names planes by itself; leave out t, z and channels")
+        planes = numbers_in(choice.page, stack.planes, "page")
         times = tuple(stack.milliseconds[plane] for plane in planes if stack.milliseconds)
         pages = stack.axes if len(stack.axes) == 1 else "p"
         return stack._replace(axes=pages, shape=(len(planes),), milliseconds=times), planes
     picked = [tuple(range(count)) for count in stack.shape]
     for axis, text in by_axis.items():
         if axis not in stack.axes:
-            raise Rejected(f"{name}: has no axis {axis}, its axes are {stack.axes}yx; use --page")
+            raise Rejected(
+                f"{name}: has no axis {axis}, its axes are {stack.axes}yx; choose planes by page"
+            )
         index = stack.axes.index(axis)
-        picked[index] = numbers_in(text, stack.shape[index], f"--{option_of(axis)}")
+        picked[index] = numbers_in(text, stack.shape[index], option_of(axis))
     grid = np.arange(stack.planes).reshape(stack.shape)[np.ix_(*picked)]
     step = stack.step
     if step and "z" in stack.axes:

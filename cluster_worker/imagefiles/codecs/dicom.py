@@ -15,6 +15,7 @@ import imagecodecs
 import numpy as np
 
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles.codecs import dicom_plain
 from cluster_worker.imagefiles.codecs.header import (
     Format,
     Header,
@@ -24,7 +25,7 @@ from cluster_worker.imagefiles.codecs.header import (
 )
 from cluster_worker.lazy import lazily
 from cluster_worker.pixels.header import RGB, ImageHeader, Kind
-from cluster_worker.pixels.stack import PLANES_MAX, Stack
+from cluster_worker.pixels.stack import Stack, check_count
 
 # It takes half a second to load and 25 MB, so only children that read DICOM load it.
 pydicom: Any = lazily("pydicom")
@@ -211,8 +212,7 @@ def read_header(path: Path, name: str) -> Header:
     header = read_plane_header(path, name, 0)
     if pixels.frames == 1:
         return header
-    if pixels.frames > PLANES_MAX:
-        raise Rejected(f"{name}: has {pixels.frames} frames; at most {PLANES_MAX} are read")
+    check_count(pixels.frames, name)
     return Header(**{**vars(header), "stack": stack_of(found, pixels.frames)})
 
 
@@ -243,6 +243,18 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
         notes=(*notes_of(found, pixels, plane), *dropped),
         bits=used if used not in (8, 16, 32, 64) else 0,
         plane=plane,
+        block=dicom_plain.block_of(*shape[:2]) if is_plain(path, pixels) else None,
+    )
+
+
+def is_plain(path: Path, pixels: Described) -> bool:
+    """Return whether each sample lies in the file as it is, so that windows can be read."""
+    return (
+        pixels.syntax in dicom_plain.PLAIN
+        and pixels.photometric in (*GRAY, "RGB")
+        and pixels.dtype != "bool"
+        and min(pixels.rows, pixels.columns) > 0
+        and dicom_plain.place_of(path) is not None
     )
 
 
@@ -356,7 +368,32 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
     if pixels.photometric == "PALETTE COLOR":
         table = pydicom_pixels.apply_color_lut(stored, found)
         out[...] = table[..., :3]
-    elif pixels.is_rescaled:
+    else:
+        fill(out, stored, pixels)
+    return ()
+
+
+def read_window(
+    path: Path, header: Header, top: int, bottom: int, left: int, right: int, out: Image
+) -> None:
+    """Read a window of a frame that is not compressed.
+
+    Raises
+    ------
+    EOFError
+        If the file ends before the frame does.
+    """
+    pixels = described(path, header.name, header.plane)
+    dtype = np.dtype(pixels.stored).newbyteorder("<")
+    shape = (pixels.rows, pixels.columns, *((3,) if pixels.samples == 3 else ()))
+    by_planes = pixels.samples == 3 and data_set(path).get("PlanarConfiguration", 0) == 1
+    stored = dicom_plain.frame_of(path, shape, dtype, header.plane, by_planes=by_planes)
+    fill(out, stored[top:bottom, left:right], pixels)
+
+
+def fill(out: Image, stored: Image, pixels: Described) -> None:
+    """Convert stored samples, which are no numbers of a palette, to pixels."""
+    if pixels.is_rescaled:
         # Row by row: a product may be beyond the numbers of `out`, and takes memory.
         for row, samples in zip(out, stored, strict=True):
             row[...] = np.asarray(samples, np.float64) * pixels.slope + pixels.intercept
@@ -364,7 +401,6 @@ def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
         out[...] = inverted(stored, pixels)
     else:
         out[...] = stored
-    return ()
 
 
 def inverted(stored: Image, pixels: Described) -> Image:
@@ -452,4 +488,5 @@ DICOM = Format(
     read_header=read_header,
     read_pixels=read_pixels,
     read_plane_header=read_plane_header,
+    read_window=read_window,
 )

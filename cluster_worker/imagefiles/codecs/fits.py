@@ -15,7 +15,7 @@ import numpy as np
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import Format, Header, Image
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.pixels.stack import PLANES_MAX, Stack
+from cluster_worker.pixels.stack import Stack, check_count
 
 BLOCK, CARD, CARDS_MAX, AXES_MAX = 2880, 80, 100_000, 999
 STORED = {8: "uint8", 16: "int16", 32: "int32", 64: "int64", -32: "float32", -64: "float64"}
@@ -119,8 +119,7 @@ def data_of(cards: dict[str, str], axes: tuple[int, ...], start: int) -> Data:
 def read_header(path: Path, name: str) -> Header:
     """Read a FITS's header."""
     planes = math.prod(data_in(path, name).shape[:-2])
-    if planes > PLANES_MAX:
-        raise Rejected(f"{name}: has {planes} planes; at most {PLANES_MAX} are read")
+    check_count(planes, name)
     header = read_plane_header(path, name, 0)
     return replace(header, stack=Stack("p", (planes,))) if planes > 1 else header
 

@@ -18,7 +18,7 @@ import numpy as np
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import Format, Header, Image
 from cluster_worker.pixels.header import RGB, ImageHeader
-from cluster_worker.pixels.stack import PLANES_MAX, Stack
+from cluster_worker.pixels.stack import Stack, check_count
 
 GZIP = b"\x1f\x8b"
 HEADS = {348: "nifti1", 540: "nifti2"}
@@ -134,8 +134,7 @@ def read_header(path: Path, name: str) -> Header:
     planes = math.prod(size for _, size in kept)
     if planes == 1:
         return header
-    if planes > PLANES_MAX:
-        raise Rejected(f"{name}: has {planes} planes; at most {PLANES_MAX} are read")
+    check_count(planes, name)
     axes = "".join(axis for axis, _ in kept)
     shape = tuple(size for _, size in kept)
     if "p" in axes and len(axes) > 1:

@@ -26,7 +26,7 @@ from cluster_worker.imagefiles.codecs.zarr_arrays import (
 from cluster_worker.imagefiles.codecs.zarr_store import Store, open_store, whole
 from cluster_worker.imagefiles.codecs.zarr_writing import ZarrStack, assemble, encode_tiles, write
 from cluster_worker.pixels.header import KIND_OF_DTYPE, RGB, ImageHeader, Kind
-from cluster_worker.pixels.stack import PLANES_MAX, Stack
+from cluster_worker.pixels.stack import Stack, check_count
 
 # Metres in the units of space that files name.
 METRES = {"meter": 1.0, "centimeter": 1e-2, "millimeter": 1e-3, "micrometer": 1e-6}
@@ -138,7 +138,10 @@ def cached_multiscale(path: Path, name: str, *identity: int) -> Multiscale:
     named = [axis if isinstance(axis, Mapping) else {"name": axis} for axis in axes_of(first)]
     if len(named) != len(array.shape) or [each["name"] for each in named[-2:]] != ["y", "x"]:
         letters = "".join(str(each["name"])[:1] for each in named)
-        raise Rejected(f"{name}: has the axes {letters}; its last two must be y and x")
+        raise Rejected(
+            f"{name}: has the axes {letters}; its last two must be y and x, so "
+            "write them in this order"
+        )
     omero = (attributes.get("omero") or {}).get("channels") or ()
     names = tuple(str(each.get("label") or "") for each in omero)
     axes = "".join(LEADING.get(str(each["name"]), "p") for each in named[:-2]) + "yx"
@@ -179,7 +182,10 @@ def plain_array(store: Store, name: str) -> Multiscale:
             f"{name}: is a Zarr without an image at its top; give the folder of an image in it"
         )
     if len(array.shape) < 2:
-        raise Rejected(f"{name}: is an array of {len(array.shape)} axes; an image has two or more")
+        raise Rejected(
+            f"{name}: is an array of {len(array.shape)} axes; an image has two or more, so choose "
+            "another array"
+        )
     axes = "p" * (len(array.shape) - 2) + "yx"
     scale, stamps = (0.0,) * len(axes), stamps_of(store, "")
     return Multiscale(store, array, axes, scale, (), is_labels=False, levels=(), stamps=stamps)
@@ -221,8 +227,7 @@ def read_header(path: Path, name: str) -> Header:
     shape = tuple(found.array.shape[axis] for axis in found.leading)
     axes = "".join(found.axes[axis] for axis in found.leading)
     planes = math.prod(shape)
-    if planes > PLANES_MAX:
-        raise Rejected(f"{name}: has {planes} planes; at most {PLANES_MAX} are read")
+    check_count(planes, name)
     if planes == 1:
         return header
     if len(set(axes)) < len(axes) or ("p" in axes and len(axes) > 1):

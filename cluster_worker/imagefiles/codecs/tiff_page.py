@@ -157,7 +157,10 @@ def samples_of(page: TiffPage, name: str) -> Samples:
     dtype, bits = sample_type(page, name)
     photometric, samples = page.photometric, page.samplesperpixel
     if samples > CHANNELS_MAX:
-        raise Rejected(f"{name}: has {samples} channels; at most {CHANNELS_MAX} are read")
+        raise Rejected(
+            f"{name}: has {samples} channels; at most {CHANNELS_MAX} are read, so save them in "
+            "several files"
+        )
     if photometric == PALETTE and samples == 1 and page.bitspersample in INDEX_BITS:
         deep = page.bitspersample > 8
         return Samples(3, "uint16" if deep else "uint8", "picture", conversion="palette")

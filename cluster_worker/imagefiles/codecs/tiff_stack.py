@@ -17,7 +17,7 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     first_page,
     imagej_unit,
 )
-from cluster_worker.pixels.stack import PLANES_MAX, Stack
+from cluster_worker.pixels.stack import PLANES_MAX, Stack, check_count
 
 INCH_METRES = 0.0254
 
@@ -107,7 +107,7 @@ def page_of(file: TiffFile, path: Path, plane: int, name: str) -> TiffPage:
     if place is None:
         raise Rejected(
             f"{name}: does not hold this plane, which its OME-XML places in another file or "
-            "nowhere; choose others by --page, --z, --t or --channels"
+            "nowhere; choose others by page, z, t or channels"
         )
     file.filehandle.seek(place.offset)
     page = TiffPage(file, index=place.page)
@@ -271,11 +271,7 @@ def check_planes(planes: Planes, page: TiffPage, name: str) -> None:
     Rejected
         If they are too many, if pages hold volumes, or if the first page is a thumbnail.
     """
-    if len(planes.places) > PLANES_MAX:
-        raise Rejected(
-            f"{name}: has {len(planes.places)} planes; at most {PLANES_MAX} are read, so save it "
-            "in several files"
-        )
+    check_count(len(planes.places), name)
     if page.imagedepth > 1:
         raise Rejected(
             f"{name}: has pages of {page.imagedepth} slices each; save it with one slice to a page"

@@ -132,7 +132,10 @@ def of_version_3(found: Mapping[str, Any], path: str, name: str) -> Array:
         index_codecs = tuple(inner["index_codecs"])
         at_start = inner.get("index_location", "end") == "start"
     if not isinstance(found["data_type"], str):
-        raise Rejected(f"{name}: has numbers of {found['data_type']}, which are not read")
+        raise Rejected(
+            f"{name}: has numbers of {found['data_type']}, which are not read; save it as one of "
+            f"{', '.join(DTYPES)}"
+        )
     order, endian = tuple(range(len(shape))), "little"
     for each in codecs:
         if each["name"] not in DECODERS and each["name"] not in ("bytes", "transpose", "crc32c"):

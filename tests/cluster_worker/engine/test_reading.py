@@ -160,20 +160,20 @@ def test_a_palette_gives_labels_or_colours_but_no_intensities(engine, tmp_path):
         assert labels.shape == (20, 20)
         colours, _ = done(engine, source, steps, kind="picture")
         assert colours.shape == (20, 20, 3)
-    with pytest.raises(Rejected, match="--kind intensity: is for numbers, and those of this image"):
+    with pytest.raises(Rejected, match="kind intensity: is for numbers, and those of this image"):
         done(engine, source, FLIP, kind="intensity")
 
 
 SENTENCES = [
-    ({"kind": "labels"}, "--kind labels: is for one number for a pixel, and this image has 3"),
+    ({"kind": "labels"}, "kind labels: is for one number for a pixel, and this image has 3"),
     (
         {"kind": "cells"},
-        "--kind: must be one of picture, intensity, bands, mask, labels, got",
+        "kind: must be one of picture, intensity, bands, mask, labels, got",
     ),
-    ({"nodata": 300.0}, "--nodata: must be a value of uint8, 0 to 255, got 300"),
-    ({"nodata": 0.5}, "--nodata: must be a value of uint8, 0 to 255, got 0.5"),
-    ({"kind": "mask", "channels": "1", "nodata": 1.0}, "--nodata: is for more than two values"),
-    ({"channels": "4"}, "--channels: must lie between 1 and 3, got 4"),
+    ({"nodata": 300.0}, "nodata: must be a value of uint8, 0 to 255, got 300"),
+    ({"nodata": 0.5}, "nodata: must be a value of uint8, 0 to 255, got 0.5"),
+    ({"kind": "mask", "channels": "1", "nodata": 1.0}, "nodata: is for more than two values"),
+    ({"channels": "4"}, "channels: must lie between 1 and 3, got 4"),
 ]
 
 

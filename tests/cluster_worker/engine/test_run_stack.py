@@ -264,7 +264,7 @@ def test_planes_are_the_same_on_three_ranks(engine, tmp_path):
 
 def test_a_format_of_one_plane_is_refused_with_the_way_out(engine, tmp_path):
     write_pages(tmp_path / "in.tif")
-    with pytest.raises(Rejected, match=r"has 12 planes, and JPEG holds one; choose .*TIFF.*--page"):
+    with pytest.raises(Rejected, match=r"has 12 planes, and JPEG holds one; choose .*TIFF.*page 1"):
         engine.run_file(tmp_path / "in.tif", tmp_path / "out.jpg", GAUSSIAN)
 
 
@@ -318,7 +318,7 @@ def test_steps_for_colours_name_the_option_that_chooses_bands(engine, tmp_path):
     write_bands(source, bands)
     gray = [{"operation": "rgb2gray"}]
     for operation in ("rgb2gray", "canny", "equalize_adapthist"):
-        with pytest.raises(Rejected, match=r"got 13 channels .* as by --channels 1\.\.3"):
+        with pytest.raises(Rejected, match=r"got 13 channels .* by channels, as 1\.\.3"):
             engine.run_file(source, target, [{"operation": operation}])
     notes = engine.run_file(source, target, gray, choice=Choice(channels="4,3,2"))
     assert notes == ("channels 4,3,2 were taken as red, green and blue",)

@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, RLELossless, generate_uid
 
+from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.pixels.shared_memory import Pixels
@@ -17,6 +18,7 @@ JPEG_12, JPEG_LOSSLESS = UID("1.2.840.10008.1.2.4.51"), UID("1.2.840.10008.1.2.4
 JPEG_LS, JPEG_2000 = UID("1.2.840.10008.1.2.4.80"), UID("1.2.840.10008.1.2.4.90")
 HTJ2K = UID("1.2.840.10008.1.2.4.201")
 MPEG = UID("1.2.840.10008.1.2.4.100")
+RESCALED = {"RescaleSlope": 2, "RescaleIntercept": -100}
 
 LOSSLESS = {
     JPEG_LOSSLESS: lambda image: imagecodecs.jpeg8_encode(image, lossless=True),
@@ -231,3 +233,40 @@ def test_luma_and_chroma_in_jpeg_ls_and_jpeg_2000_become_rgb(tmp_path, syntax, p
     kept = "RGB" if syntax == JPEG_LS else "YBR_RCT"
     dicom(path, image, syntax, [coded], PhotometricInterpretation=kept)
     np.testing.assert_array_equal(read(path)[1], image)
+
+
+@pytest.mark.parametrize("fields", [{}, {"PhotometricInterpretation": "MONOCHROME1"}, RESCALED])
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("uint8", 8), ("uint16", 12), ("int16", 12), ("int16", 16), ("uint32", 32)]
+)
+def test_windows_of_a_frame_that_is_not_compressed_are_read_from_the_file(
+    tmp_path, dtype, bits, fields
+):
+    low = -(1 << bits - 1) if dtype == "int16" else 0
+    image = RANDOM.integers(low, low + (1 << bits), (3, 24, 33)).astype(dtype)
+    path = tmp_path / "scan.dcm"
+    dicom(path, image, BitsStored=bits, **fields)
+    assert formats.read_header(path, "scan.dcm", 1000).block == (24, 33)
+    for plane in range(3):
+        check_window(path, plane)
+    content = path.read_bytes()
+    path.write_bytes(content[:-200])
+    header = formats.read_header(path, "scan.dcm", 1000, 2)
+    with pytest.raises(Rejected, match="ends too early"):
+        formats.read_window(path, header, 0, 2, 0, 33, np.empty((2, 33), header.dtype))
+
+
+@pytest.mark.parametrize("by_planes", [0, 1])
+def test_windows_of_colours_are_read_however_they_lie(tmp_path, by_planes):
+    image, path = RANDOM.integers(0, 256, (24, 33, 3)).astype("uint8"), tmp_path / "scan.dcm"
+    dicom(path, image, PlanarConfiguration=by_planes)
+    check_window(path, None)
+
+
+def check_window(path, plane):
+    header = formats.read_header(path, path.name, 1000, plane)
+    whole = np.empty(header.shape, header.dtype)
+    formats.read_pixels(path, header, whole)
+    out = np.empty_like(whole[5:19, 7:30])
+    formats.read_window(path, header, 5, 19, 7, 30, out)
+    np.testing.assert_array_equal(out, whole[5:19, 7:30])

@@ -57,7 +57,7 @@ def test_a_slide_is_read_and_its_other_pictures_are_chosen_by_their_number(tmp_p
                 assert header.image.pixel_size == pytest.approx((4 * 0.499e-6, 4 * 0.499e-6))
     shown = dict(description(whole))
     assert shown["page 4"] == "label: 30 × 40"
-    with pytest.raises(Rejected, match="choose a part by --page"):
+    with pytest.raises(Rejected, match="choose a part by page"):
         choose_planes(whole, Choice(z="2"))
 
 

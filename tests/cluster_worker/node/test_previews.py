@@ -112,7 +112,7 @@ def test_a_file_is_previewed_as_its_options_say(previewer, tmp_path):
     again = Answer.from_bytes(
         previewer.answer(Question(given[0], content, given[2], {"z": "4"}).to_bytes())
     )
-    assert again.reason == "--z: must lie between 1 and 3, got 4"
+    assert again.reason == "z: must lie between 1 and 3, got 4"
 
 
 @pytest.mark.slow
@@ -140,7 +140,7 @@ def tiff(image, **options):
 @pytest.mark.slow
 def test_a_number_beyond_all_floats_is_refused_in_a_sentence(previewer):
     answer = ask_to_read(previewer, pictures.png(data.coins()), {"nodata": 10**400})
-    assert answer.reason.startswith("preview: --nodata: must be a number that a float")
+    assert answer.reason.startswith("preview: nodata: must be a number that a float")
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def test_four_channels_without_alpha_are_no_colours(name):
     image = np.zeros((20, 31, 4), np.uint8)
     assert outcome(image, default(name), "native") == (
         f"{name}: takes gray or RGB images, got 4 channels without alpha (with depth native no "
-        "channel is alpha); choose one or three, as by --channels 1..3, or use depth input"
+        "channel is alpha); choose one or three by channels, as 1..3, or use depth input"
     )
 
 
