@@ -5,6 +5,7 @@ child, with the rights that a child of a node has.
 """
 
 import json
+import math
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cluster_worker.imagefiles import confinement, formats
@@ -22,6 +24,7 @@ from cluster_worker.imagefiles.decoder_source import KEPT_NAMES, DecoderSource
 from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import Pixels
 from tests.cluster_worker.imagefiles.image_files import picture
+from tests.cluster_worker.imagefiles.strained_files import of_science, pictures, tiffs
 from tests.cluster_worker.imagefiles.test_dicom import JPEG_LS, LOSSLESS, dicom
 from tests.cluster_worker.imagefiles.test_more_formats import HEIC_8
 
@@ -59,6 +62,15 @@ ATTACKS = {
     "write through a link": """
         os.symlink({secret!r}, {link!r})
         open({link!r}, "w").write("x")
+    """,
+    "write to shared memory": """
+        open("/dev/shm/dip-attack", "w").write("x")
+    """,
+    "write to the folder for temporary files": """
+        open("/tmp/dip-attack", "w").write("x")
+    """,
+    "offer a port": """
+        socket.socket(socket.AF_INET).bind(("127.0.0.1", 0))
     """,
     "write code that runs later": """
         open(os.path.join(sys.prefix, "lib", "later.pth"), "w").write("x")
@@ -154,11 +166,50 @@ def child(tmp_path_factory):
         ) as server:
             found = Child(address, 1 << 30)
             found.wait_ready()
+            use_every_format(found, folder)
             yield found, folder
             found.kill()
             del os.environ["AWS_SECRET_ACCESS_KEY"]
             server.stdin.close()
             server.wait(30)
+
+
+def use_every_format(process, folder):
+    """Let the child read and write a file of each format, so that it has loaded every library."""
+    read, written = set(), set()
+    shared = folder / "pixels"
+    for content in (pictures() | tiffs() | of_science(folder)).values():
+        path = folder / "file"
+        path.write_bytes(content)
+        found = asked(process, "read_header", path, name="cat", pixels_max=1 << 20, plane=None)
+        header = found["header"]
+        form, shape, dtype = (header[each] for each in ("format", "shape", "dtype"))
+        shared.write_bytes(bytes(math.prod(shape) * np.dtype(dtype).itemsize))
+        given = {"header": header, "pixels": [str(shared), shape, dtype]}
+        asked(process, "read_pixels", path, on_disk=False, **given)
+        read.add(form)
+        if form in formats.WRITTEN and form not in written:
+            asked(process, "write", folder / "written", format=form, **given)
+            written.add(form)
+    assert read == set(formats.FORMATS)
+    assert written == set(formats.WRITTEN)
+
+
+def asked(process, what, path, **given):
+    """Put a question about a file, which must be answered."""
+    answer = process.ask({"do": what, "path": str(path), "seconds": 20.0, **given}, 20.0)
+    assert not answer.keys() & {"rejected", "refused", "broken", "memory"}, (what, answer)
+    return answer
+
+
+@needs_landlock
+def test_the_child_has_no_descriptor_but_its_pipe_and_files_of_its_folder(child):
+    # Before the attacks, which leave sockets of their own open.
+    process, folder = child
+    opened = [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
+    assert sum(each.startswith("socket:") for each in opened) == 1
+    others = {each for each in opened if not each.startswith(("socket:", str(folder)))}
+    assert others == {"/dev/null"}
 
 
 @needs_landlock
