@@ -26,7 +26,7 @@ from config.contract.job import (
 from config.contract.references import is_chain
 from config.contract.table_access import Busy
 from config.contract.writes import Write, put_new, reserve
-from config.contract.writing import fault
+from config.contract.writing import WITH_LOSS, fault
 
 # A transaction holds 100 items: these rows, at most eight counters, and the check of the batch.
 JOBS_PER_TRANSACTION = 90
@@ -35,7 +35,6 @@ JOBS_PER_TRANSACTION = 90
 INTERACTIVE_JOBS_MAX = 50
 
 # Formats of results that have no quality.
-LOSSLESS = ("png", "tiff")
 
 KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -115,10 +114,11 @@ def quality_of(body: Mapping[str, Any]) -> int | None:
     """
     form = body.get("format", "same")
     in_jpeg = form == "tiff" and body.get("write", {}).get("compression") == "jpeg"
-    if "quality" in body and form in LOSSLESS and not in_jpeg:
+    if "quality" in body and form not in ("same", *WITH_LOSS) and not in_jpeg:
         raise Problem(
             422,
-            f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out",
+            f"quality: is for {', '.join(WITH_LOSS)} and same; {form} is written without loss, so "
+            "leave it out",
             "/quality",
         )
     return body.get("quality")

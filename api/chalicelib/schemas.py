@@ -33,6 +33,7 @@ from config.contract.reading import OPTIONS
 from config.contract.resources import LANES
 from config.contract.settings import ApiSettings
 from config.contract.writing import OPTIONS as WRITING
+from config.contract.writing import RESULT_FORMATS
 
 # Other images that the steps of a batch may read.
 INPUTS_MAX = 10
@@ -128,9 +129,9 @@ def requests(limits: Limits) -> dict[str, Schema]:
         },
         "Format": {
             "type": "string",
-            "enum": ["same", "jpeg", "png", "webp", "tiff"],
+            "enum": list(RESULT_FORMATS),
             "description": "Of the results; `same` is the default: the format of the original, or "
-            "one that can hold the result.",
+            "one that can hold the result. `zarr` is an OME-Zarr in a zip file.",
         },
         "Depth": {
             "type": "string",

@@ -10,6 +10,11 @@ SUBSAMPLINGS = ("444", "422", "420")
 BYTES_MIN = 100
 BYTES_MAX = 1 << 40
 
+# What results may be written in: the format of the original, or one of these. An OME-Zarr is a zip.
+RESULT_FORMATS = ("same", "jpeg", "png", "webp", "tiff", "avif", "jpegxl", "gif", "zarr")
+# Those that are written with loss, or can be.
+WITH_LOSS = ("jpeg", "webp", "avif", "jpegxl")
+
 # The options by their names, as JSON Schema. What is left out is as the format is usually written.
 OPTIONS: Mapping[str, dict[str, Any]] = {
     "compression": {
@@ -51,7 +56,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "layout": ("tiff",),
     "subsampling": ("jpeg", "avif", "tiff"),
     "progressive": ("jpeg",),
-    "bytes_max": ("jpeg", "webp", "avif", "jpegxl"),
+    "bytes_max": WITH_LOSS,
 }
 
 

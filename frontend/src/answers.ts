@@ -20,7 +20,17 @@ export type Depth = "input" | "native";
 /** Whether results carry what the original carries, such as EXIF, or only what they need to look right. */
 export type Metadata = "keep" | "strip";
 
-export type Format = "same" | "jpeg" | "png" | "webp" | "tiff";
+/** Of results: that of the file, or another one. */
+export type Format =
+  | "same"
+  | "jpeg"
+  | "png"
+  | "webp"
+  | "tiff"
+  | "avif"
+  | "jpegxl"
+  | "gif"
+  | "zarr";
 
 export interface Result {
   readonly url: string;

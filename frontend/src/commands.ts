@@ -13,6 +13,10 @@ const ENDINGS: Readonly<Record<Format, string>> = {
   png: "png",
   webp: "webp",
   tiff: "tif",
+  avif: "avif",
+  jpegxl: "jxl",
+  gif: "gif",
+  zarr: "zarr.zip",
 };
 
 /** Return names for the files of an example; one with a quality must not be a PNG. */

@@ -155,13 +155,20 @@ export const QUALITY: NumberField = {
   default: null,
 };
 
+/** In the order in which they are offered. */
+export const FORMATS: readonly Format[] = [
+  ...(["same", "jpeg", "png", "webp", "tiff"] as const),
+  ...(["avif", "jpegxl", "gif", "zarr"] as const),
+];
+const LOSSLESS: readonly Format[] = ["png", "gif", "zarr"];
+
 /**
  * Return whether results may have a quality: not where all are written without loss, nor where it
  * is searched for a size of the file.
  */
 export function hasQuality(format: Format, write: Writing = {}): boolean {
   if ("bytes_max" in write) return false;
-  return format === "tiff" ? write["compression"] === "jpeg" : format !== "png";
+  return format === "tiff" ? write["compression"] === "jpeg" : !LOSSLESS.includes(format);
 }
 
 /** Return the member `quality` of a recipe; none if it is the usual one or the format has none. */

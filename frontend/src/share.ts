@@ -6,6 +6,7 @@ import type { Output } from "./answers";
 import {
   type Step,
   type StepBody,
+  FORMATS,
   QUALITY,
   defaultsOf,
   fromBody,
@@ -35,7 +36,6 @@ export interface Recipe extends Output {
 
 const DEPTHS: readonly string[] = ["input", "native"] satisfies Depth[];
 const METADATA: readonly string[] = ["keep", "strip"] satisfies Metadata[];
-const FORMATS: readonly string[] = ["same", "jpeg", "png", "webp", "tiff"] satisfies Format[];
 const ACROSS: readonly string[] = ["plane", "stack"] satisfies Across[];
 const LINK = /^#recipe=([\w-]+)$/;
 
@@ -117,7 +117,7 @@ function isWritten(found: unknown): found is Written {
   const depth = "depth" in found ? found.depth : "input";
   const metadata = "metadata" in found ? found.metadata : "keep";
   if (!Array.isArray(steps) || steps.length === 0) return false;
-  if (!FORMATS.includes(String(format)) || !DEPTHS.includes(String(depth))) return false;
+  if (!FORMATS.some((each) => each === format) || !DEPTHS.includes(String(depth))) return false;
   if (!METADATA.includes(String(metadata))) return false;
   if ("quality" in found && !isQuality(found.quality)) return false;
   if ("read" in found && readingFrom(found.read) === null) return false;

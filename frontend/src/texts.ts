@@ -200,8 +200,11 @@ export const texts = {
     },
     quality: "Quality",
     qualityHelp:
-      "100 is closest to the original, 1 the smallest file. Automatic: JPEG as the original, or 95 if that is no JPEG; WebP without loss. PNG and TIFF have no loss.",
-    formats: { same: "As input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
+      "100 is closest to the original, 1 the smallest file. Automatic: JPEG as the original, or 95 if that is no JPEG; AVIF 90; WebP and JPEG XL without loss. The others have no loss.",
+    formats: {
+      ...{ same: "As input", jpeg: "JPEG", png: "PNG", webp: "WebP", tiff: "TIFF" },
+      ...{ avif: "AVIF", jpegxl: "JPEG XL", gif: "GIF", zarr: "OME-Zarr (zip)" },
+    },
     added: (title: string, place: number) => `${title} added as filter ${place}.`,
     moved: (title: string, place: number) => `${title} is now filter ${place}.`,
     removed: (title: string) => `${title} removed.`,

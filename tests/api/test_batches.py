@@ -51,11 +51,14 @@ def test_a_batch_may_choose_the_quality_of_its_results(api, form):
     assert found["quality"] is None
 
 
-@pytest.mark.parametrize("form", ["png", "tiff"])
+@pytest.mark.parametrize("form", ["png", "tiff", "zarr"])
 def test_a_quality_of_a_format_without_loss_is_refused(api, form):
     body = {"steps": STEPS, "images": images("a.png"), "format": form, "quality": 80}
     status, problem = api.post("/batches", body)
-    said = f"quality: is for jpeg, webp and same; {form} is written without loss, so leave it out"
+    said = (
+        f"quality: is for jpeg, webp, avif, jpegxl and same; {form} is written without loss, so "
+        "leave it out"
+    )
     assert (status, problem["detail"], problem["pointer"]) == (422, said, "/quality")
 
 

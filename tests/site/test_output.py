@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 COFFEE = ("coffee.png", "image/png", pictures.png(data.coffee()))
 TITLES = {"jpeg": "JPEG", "png": "PNG", "webp": "WebP", "tiff": "TIFF"}
+TITLES |= {"avif": "AVIF", "jpegxl": "JPEG XL", "gif": "GIF", "zarr": "OME-Zarr (zip)"}
 
 
 def offered(page):

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useState } from "react";
 import type { Depth, Format, Metadata } from "../../answers";
 import { PATTERN, resultName } from "../../names";
 import { type Field, problemOf } from "../../fields";
-import { QUALITY, hasQuality } from "../../recipe";
+import { FORMATS, QUALITY, hasQuality } from "../../recipe";
 import type { Value } from "../../operation";
 import { keepNamePattern, namePattern } from "../../saved";
 import { useDispatch, useSelected } from "../../state/store";
@@ -14,7 +14,6 @@ import { FieldControl } from "./FieldControl";
 import { NumberControl } from "./NumberControl";
 import { formatsOf, keptFor, shownValue, writingFields, written } from "./writingFields";
 
-const FORMATS: readonly Format[] = ["same", "jpeg", "png", "webp", "tiff"];
 const DEPTHS: readonly Depth[] = ["input", "native"];
 const METADATA: readonly Metadata[] = ["keep", "strip"];
 /** Where the slider begins: much smaller files, whose loss is hard to see. */
