@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters random chains kernels processors engine gigapixel cells scaling bench broker \
-	worker rabbitmq4 chaos drill enforced installed compose server hosts files films lighthouse
+	worker rabbitmq4 chaos drill upgrade enforced installed compose server hosts files films lighthouse
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
