@@ -2,12 +2,15 @@
 
 `python -m tests.benchmarks.estimates [OPERATION …]` runs each operation on a picture of 512 × 512
 pixels, with its defaults and with each parameter at both ends, or each of its options. It prints
-the runs whose time and estimate differ by more than a factor of three. A run that takes longer than
-`SECONDS_MAX` seconds of processor time is ended, and counts as that long.
+the runs whose time and estimate differ by more than a factor of three.
+
+The sweep ends by itself. A picture is smaller if its estimate is long, a run that is far beyond its
+estimate is ended and counts as that long, and after `--seconds` no other operation begins.
 """
 
 import argparse
 import json
+import math
 import os
 import pickle
 import resource
@@ -18,6 +21,7 @@ from functools import partial
 
 import numpy as np
 
+from cluster_worker.engine.warm import warm_up
 from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.header import header_of
@@ -29,13 +33,19 @@ from cluster_worker.plan.run_recipe import run_recipe_alone
 from config.contract import recipe
 from tests.benchmarks.images import photograph, suited
 
-SIDE = 512
+# Largest side of a picture, and least: one is halved while its estimate is longer than a run should
+# be.
+SIDE, SIDE_MIN = 512, 64
+LONG_SECONDS = 2.0
 # What differs by more than this factor is listed, if either of both is as long as a short job.
 TIMES = 3.0
 SHORT_SECONDS = 0.005
+# A run is ended after `TIMES` times its estimate and some seconds more, at most after this many.
 SECONDS_MAX = 40
-# What is shorter runs a second time: a first run may load compiled loops.
-AGAIN_SECONDS = 3.0
+SECONDS_MORE = 2
+# What is shorter is repeated for about this long: a first run may be slower, and the clock of the
+# processor may count hundredths of a second.
+AGAIN_SECONDS = 0.3
 RATES = MEASURED.compute_bound()
 say = partial(print, flush=True)
 
@@ -44,24 +54,24 @@ def main(arguments=None):
     """Run the operations, print each run that is far from its estimate, and count them."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.estimates")
     parser.add_argument("operations", nargs="*", help="instead of all")
+    parser.add_argument("--seconds", type=float, default=1500, help="most seconds of the sweep")
+    given = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    runs, far = 0, 0
-    for name in parser.parse_args(arguments).operations or OPERATIONS:
-        for parameters in settings(OPERATIONS[name]):
-            found = compare(OPERATIONS[name], parameters)
-            if found is None:
-                continue
-            runs += 1
-            seconds, estimated = found
-            if is_far(seconds, estimated):
-                far += 1
-                words = " ".join(f"{key}={value}" for key, value in parameters.items())
-                say(
-                    f"{name} {words}: {seconds:.3f} s, estimated {estimated:.3f} s, "
-                    f"{seconds / estimated:.2f} times",
-                )
+    names, began = given.operations or list(OPERATIONS), time.monotonic()
+    # Loops are loaded once, not in the child of each run.
+    warm_up(names)
+    runs, far, left = 0, 0, []
+    for name in names:
+        if time.monotonic() - began > given.seconds:
+            left.append(name)
+            continue
+        found = [compare(OPERATIONS[name], each) for each in settings(OPERATIONS[name])]
+        runs += len(found) - found.count(None)
+        far += found.count(True)
     say(f"{far} of {runs} runs differ from their estimate by more than {TIMES:.0f} times")
+    if left:
+        say(f"not run after {given.seconds:.0f} s: {', '.join(left)}")
 
 
 def settings(operation):
@@ -92,38 +102,60 @@ def second(takes, image):
     """Make a second image of a kind, with the rows and columns of an image."""
     rows, columns = np.indices(image.shape[:2])
     if takes == "mask":
-        return photograph(SIDE, SIDE, colours=False) > 60
+        return photograph(*image.shape[:2], colours=False) > 60
     if takes == "labels":
         return (rows // 9 * 57 + columns // 9).astype(np.uint32)
     return np.ascontiguousarray(image[::-1])
 
 
 def compare(operation, parameters):
-    """Return the processor seconds of a run and the estimate; None if it is refused."""
-    image = suited(operation, SIDE, SIDE)
+    """Run an operation; return whether it is far from its estimate, and None if it is refused."""
+    side = SIDE
+    try:
+        while True:
+            planned, image, inputs = prepared(operation, parameters, side)
+            estimated = estimate(planned, 1, 1, RATES).seconds
+            if estimated <= LONG_SECONDS or side == SIDE_MIN:
+                break
+            side //= 2
+    except (Rejected, ValueError):
+        return None
+    most = min(math.ceil(TIMES * estimated) + SECONDS_MORE, SECONDS_MAX)
+    seconds = in_child(lambda: run_recipe_alone(planned, image, inputs), most)
+    if seconds is None:
+        return None
+    if far := is_far(seconds, estimated):
+        words = " ".join(f"{key}={value}" for key, value in parameters.items())
+        say(
+            f"{operation.name} {words}: {seconds:.4f} s, estimated {estimated:.4f} s, "
+            f"{seconds / estimated:.2f} times" + (f", side {side}" if side < SIDE else ""),
+        )
+    return far
+
+
+def prepared(operation, parameters, side):
+    """Return the plan of a run on a square image, the image and the second images."""
+    image = suited(operation, side, side)
     needed = operation.required
     inputs = {each: second(operation.inputs[each]["takes"], image) for each in needed}
     step = {"operation": operation.name, **parameters, **{n: f"input:{n}" for n in needed}}
     headers = tuple((n, header_of(x.shape, str(x.dtype))) for n, x in inputs.items())
-    try:
-        steps = json.dumps(recipe.check([step], catalogue(), 20, tuple(inputs)))
-        request = RecipeRequest(header_of(image.shape, str(image.dtype)), steps, headers)
-        planned = plan_recipe(request)
-    except (Rejected, ValueError):
-        return None
-    estimated = estimate(planned, 1, 1, RATES).seconds
-    seconds = in_child(lambda: run_recipe_alone(planned, image, inputs))
-    return None if seconds is None else (seconds, estimated)
+    steps = json.dumps(recipe.check([step], catalogue(), 20, tuple(inputs)))
+    request = RecipeRequest(header_of(image.shape, str(image.dtype)), steps, headers)
+    return plan_recipe(request), image, inputs
 
 
-def in_child(work):
-    """Call a function in a child; return its processor seconds, or None if it is refused."""
+def in_child(work, seconds_max):
+    """Call a function in a child; return its processor seconds, or None if it is refused.
+
+    After `seconds_max` the child is ended, and these are returned.
+    """
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
         used = int(time.process_time())
-        resource.setrlimit(resource.RLIMIT_CPU, (used + SECONDS_MAX, used + SECONDS_MAX + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (used + seconds_max, used + seconds_max + 5))
         try:
             found = seconds_of(work)
         except Rejected:
@@ -134,17 +166,20 @@ def in_child(work):
     with os.fdopen(reading, "rb") as answer:
         written = answer.read()
     os.waitpid(pid, 0)
-    return pickle.loads(written) if written else float(SECONDS_MAX)  # noqa: S301 - own child
+    return pickle.loads(written) if written else float(seconds_max)  # noqa: S301 - own child
 
 
 def seconds_of(work):
-    """Return the processor seconds of a call, or of a second one if it is short."""
-    taken = []
-    while not taken or (len(taken) < 2 and taken[0] < AGAIN_SECONDS):
-        began = time.process_time()
+    """Return the processor seconds of a call, the mean of later ones if it is short."""
+    began = time.process_time()
+    work()
+    if (first := time.process_time() - began) > AGAIN_SECONDS:
+        return first
+    count, began = 0, time.process_time()
+    while (taken := time.process_time() - began) < AGAIN_SECONDS / 2:
         work()
-        taken.append(time.process_time() - began)
-    return min(taken)
+        count += 1
+    return taken / count
 
 
 if __name__ == "__main__":
