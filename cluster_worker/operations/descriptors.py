@@ -40,7 +40,7 @@ NO_BLUR = 0.1
     floats=True,
     shows=(-1, 1),
     arrays=10,
-    cost=2,
+    cost=lambda sigma, **_: 1.7 + 0.07 * reach(sigma),
 )
 def shape_index(
     image: Image,

@@ -153,7 +153,7 @@ def refuse_lines(shape: tuple[int, ...]) -> None:
     floats=True,
     shows="extent",
     arrays=8,
-    cost=4,
+    cost=lambda sigma, **_: 2.8 + 0.3 * reach(sigma),
 )
 def corner_harris(
     image: Image,
@@ -190,7 +190,7 @@ def corner_harris(
     floats=True,
     shows="extent",
     arrays=8,
-    cost=4,
+    cost=lambda sigma: 2.8 + 0.3 * reach(sigma),
 )
 def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
     """Compute the Shi–Tomasi corner response: bright at corners that are good to track.
@@ -214,7 +214,7 @@ def corner_shi_tomasi(image: Image, sigma: Sigma = 1.0) -> Image:
     floats=True,
     shows="extent",
     arrays=9,
-    cost=5,
+    cost=lambda sigma, **_: 3.8 + 0.3 * reach(sigma),
 )
 def corner_foerstner(image: Image, response: Literal["w", "q"] = "w", sigma: Sigma = 1.0) -> Image:
     """Compute Förstner's corner measures: the size or the roundness of each point's error ellipse.

@@ -257,6 +257,7 @@ SHARPEN = partial(
         halo=lambda radius, **_: reach(radius),
     ),
     floats=True,
+    cost=lambda radius, **_: 0.85 + 0.035 * reach(radius),
     unclipped_by={"preserve_range": True},
     weighted=sharpen_by_weight,
     kernels=(

@@ -27,7 +27,7 @@ filters = lazily("skimage.filters")
 util = lazily("skimage.util")
 
 
-def gabor_reach(
+def gabor_reaches(
     frequency: float,
     theta: float,
     bandwidth: float,
@@ -35,14 +35,26 @@ def gabor_reach(
     sigma_y: float | None,
     n_stds: float,
     **_: Any,
-) -> int:
-    """Return half the longer side of a Gabor kernel in pixels, as scikit-image cuts it off."""
+) -> tuple[int, int]:
+    """Return half the rows and columns of a Gabor kernel, as scikit-image cuts it off."""
     octaves = 2.0**bandwidth
     automatic = math.sqrt(math.log(2) / 2) / math.pi * (octaves + 1) / (octaves - 1) / frequency
     along = n_stds * (sigma_x or automatic)
     across = n_stds * (sigma_y or automatic)
     cosine, sine = abs(math.cos(theta)), abs(math.sin(theta))
-    return math.ceil(max(along * cosine, across * sine, across * cosine, along * sine, 1))
+    rows, columns = max(across * cosine, along * sine, 1), max(along * cosine, across * sine, 1)
+    return math.ceil(rows), math.ceil(columns)
+
+
+def gabor_reach(**given: Any) -> int:
+    """Return half the longer side of a Gabor kernel in pixels."""
+    return max(gabor_reaches(**given))
+
+
+def gabor_weights(**given: Any) -> int:
+    """Return the number of weights of a Gabor kernel."""
+    rows, columns = gabor_reaches(**given)
+    return (2 * rows + 1) * (2 * columns + 1)
 
 
 Response = Literal["magnitude", "real", "imaginary"]
@@ -82,7 +94,7 @@ def gabor_by_loops(
     floats=True,
     shows="extent",
     arrays=5,
-    cost=lambda **given: 0.1 * (2 * gabor_reach(**given) + 1) ** 2,
+    cost=lambda **given: 0.1 * gabor_weights(**given),
     table=lambda **given: square_table(2 * gabor_reach(**given) + 1),
     differs=DIFFERS,
     kernels=(
@@ -93,7 +105,7 @@ def gabor_by_loops(
             takes=("float32",),
             gray=True,
             arrays=4,
-            cost=lambda **given: 0.01 * (2 * gabor_reach(**given) + 1) ** 2,
+            cost=lambda **given: 0.01 * gabor_weights(**given),
         ),
     ),
 )
@@ -190,6 +202,7 @@ def by_waves(image: Image, **given: Any) -> Image:
     shows="extent",
     arrays=8,
     cost=2,
+    extends=lambda npad, **_: npad,
     kernels=(Kernel(by_waves, ("float32", "float64"), exact=True, cost=1.4),),
 )
 def butterworth(

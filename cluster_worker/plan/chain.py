@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -261,12 +262,14 @@ def add_step(
         averages = operation.weighs(parameters)
         plain = operation.plain_stages(parameters, inputs)
         stages = nodata.stages_for(operation, stages, plain, holes, averages=averages, keeps=keeps)
+    extension = operation.extension(parameters, before)
     for stage in stages:
+        arrays = operation.arrays_of(kernel) + (4 if weighs else 0) + len(stage.inputs)
         chain.add(
             stage if chain.alpha else without_alpha(stage),
-            operation.arrays_of(kernel) + (4 if weighs else 0) + len(stage.inputs),
+            ceil(arrays * extension),
             0 if kernel else operation.table(**parameters),
-            operation.cost_of(parameters, chain.dtype, kernel),
+            operation.cost_of(parameters, chain.dtype, kernel) * extension,
         )
     if operation.gives == "table":
         chain.gives_table = True

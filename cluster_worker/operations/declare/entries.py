@@ -117,6 +117,9 @@ class Traits:
         cancel often enough.
     cost_deep : float
         Factor of the work for a pixel of 16 bits.
+    extends : callable
+        From the parameters to the pixels by which it extends an image on every side while it
+        computes. Work and memory grow as much, which matters for a small image.
     counts_levels : bool
         Whether it counts the pixels of each value. Whole numbers other than those of pictures are
         then shifted to start at 0, which does not change its result.
@@ -162,6 +165,7 @@ class Traits:
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
+    extends: Callable[..., int] = lambda **_: 0
     counts_levels: bool = False
     averages: bool | Callable[..., bool] = False
     weighted: Callable[..., Any] | None = None
@@ -335,6 +339,11 @@ class Operation(Traits):
         cost = self.cost if kernel is None or kernel.cost is None else kernel.cost
         found = cost(**parameters) if callable(cost) else cost
         return found * self.cost_deep if dtype == "uint16" and kernel is None else found
+
+    def extension(self, parameters: Mapping[str, Any], shape: tuple[int, int]) -> float:
+        """Return how many times as many pixels as an image of (rows, columns) has it works on."""
+        more = 2 * self.extends(**parameters)
+        return (shape[0] + more) * (shape[1] + more) / (shape[0] * shape[1])
 
     def arrays_of(self, kernel: Kernel | None) -> int:
         """Return the number of arrays that exist while it runs."""

@@ -82,6 +82,32 @@ def test_what_moves_alpha_is_counted():
     assert seconds(clear, rates=WORK) > seconds(opaque, rates=WORK)
 
 
+def test_what_an_operation_adds_around_a_small_image_is_counted():
+    alone, framed = (
+        planned({"operation": "butterworth", "npad": npad}, shape=(100, 50)) for npad in (0, 50)
+    )
+    assert seconds(framed, rates=WORK) == pytest.approx(6 * seconds(alone, rates=WORK))
+    assert framed.rank_bytes(1) > 4 * alone.rank_bytes(1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameter", "times"),
+    [
+        ("corner_harris", "sigma", 20),
+        ("corner_shi_tomasi", "sigma", 20),
+        ("corner_foerstner", "sigma", 20),
+        ("shape_index", "sigma", 10),
+        ("unsharp_mask", "radius", 10),
+    ],
+)
+def test_wide_blurs_take_longer_in_the_estimate(operation, parameter, times):
+    narrow, wide = (
+        seconds(planned({"operation": operation, parameter: each}, shape=(500, 500)))
+        for each in (1.0, 100.0)
+    )
+    assert wide > times * narrow
+
+
 def test_an_operation_that_was_not_measured_takes_as_long_as_most_do():
     others = {name: rate for name, rate in MEASURED.operations.items() if name != "gaussian"}
     unmeasured = replace(MEASURED, operations=others)
