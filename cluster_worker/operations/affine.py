@@ -37,6 +37,26 @@ Radians = Annotated[float, Number(-6.3, 6.3, unit="rad", slider=(-3.2, 3.2), ste
 Shift = Annotated[float, Number(-100_000, 100_000, unit="px", slider=(-500, 500), step=1)]
 
 
+Center = Number(-10_000, 100_000, unit="px", slider=(0, 2000), step=0.5)
+CenterRow = Annotated[
+    float | None, Center, "Row of the centre, from 0; null means the middle of the image."
+]
+CenterColumn = Annotated[
+    float | None, Center, "Column of the centre, from 0; null means the middle of the image."
+]
+
+
+def center_of(
+    middle: tuple[float, float], center_row: float | None, center_column: float | None
+) -> tuple[float, float]:
+    """Return the (row, column) of a centre; what is not given is that of the middle."""
+    row, column = middle
+    return (
+        row if center_row is None else float(center_row),
+        column if center_column is None else float(center_column),
+    )
+
+
 def corners(core: Span, matrix: Floats) -> tuple[Floats, Floats]:
     """Return rows and columns, in the image, of the four corner pixels of a core."""
     x = np.array([core.left, core.right - 1] * 2, np.float64)
@@ -184,8 +204,14 @@ def same_shape(shape: Shape) -> Shape:
     return shape
 
 
-def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
-    """Compute the matrix of a rotation about the centre, and the shape of the result.
+def rotation(
+    shape: Shape,
+    angle: float,
+    resize: bool,
+    center_row: float | None,
+    center_column: float | None,
+) -> tuple[Floats, Shape]:
+    """Compute the matrix of a rotation about a centre, and the shape of the result.
 
     Parameters
     ----------
@@ -195,6 +221,8 @@ def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
         Anticlockwise, in degrees.
     resize : bool
         Whether the result grows to show the whole rotated image.
+    center_row, center_column : float, optional
+        The centre; by default the middle of the image.
 
     Returns
     -------
@@ -204,7 +232,8 @@ def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
         (rows, columns) of the result.
     """
     rows, columns = shape
-    center = np.array((columns, rows)) / 2.0 - 0.5
+    middle = rows / 2.0 - 0.5, columns / 2.0 - 0.5
+    center = np.array(center_of(middle, center_row, center_column)[::-1])
     turn = (
         transform.SimilarityTransform(translation=-center)
         + transform.SimilarityTransform(rotation=np.deg2rad(angle))
@@ -219,14 +248,14 @@ def rotation(shape: Shape, angle: float, resize: bool) -> tuple[Floats, Shape]:
     return turn.params, (rows, columns)
 
 
-def rotation_matrix(shape: Shape, angle: float, resize: bool) -> Floats:
+def rotation_matrix(shape: Shape, **turn: Any) -> Floats:
     """Compute the matrix of a rotation, as `rotation` does."""
-    return rotation(shape, angle, resize)[0]
+    return rotation(shape, **turn)[0]
 
 
-def rotation_shape(shape: Shape, angle: float, resize: bool) -> Shape:
+def rotation_shape(shape: Shape, **turn: Any) -> Shape:
     """Compute rows and columns of a rotated image."""
-    return rotation(shape, angle, resize)[1]
+    return rotation(shape, **turn)[1]
 
 
 def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
@@ -257,11 +286,13 @@ def rotate_by_loop(**given: Any) -> tuple[Stage, ...]:
 def rotate(
     angle: Annotated[float, Number(-360, 360, unit="°", slider=(-180, 180), step=0.5)] = 15.0,
     resize: bool = False,
+    center_row: CenterRow = None,
+    center_column: CenterColumn = None,
     order: Order = None,
     mode: Border = "constant",
     cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Rotate an image about its centre.
+    """Rotate an image about its middle, or about another centre.
 
     Parameters
     ----------
@@ -274,7 +305,8 @@ def rotate(
     ----------
     skimage.transform.rotate
     """
-    turn: dict[str, Any] = {"angle": angle, "resize": resize}
+    center = {"center_row": center_row, "center_column": center_column}
+    turn: dict[str, Any] = {"angle": angle, "resize": resize, **center}
     shape_of, matrix_of = partial(rotation_shape, **turn), partial(rotation_matrix, **turn)
     return affine_stages(shape_of, matrix_of, order, mode, cval)
 

@@ -192,15 +192,17 @@ def adjust_sigmoid(
     return by_level(image, curve)
 
 
-InRange = Literal["image", "percentiles", "dtype"]
+InRange = Literal["image", "percentiles", "dtype", "values"]
+# Values beyond white are those of floats, as measurements have them.
+Value = Number(-1_000_000, 1_000_000, slider=(0, 1), step=0.01)
 Percent = Annotated[float, Number(0, 100, unit="%", slider=(0, 100), step=0.1)]
 
 
 def range_measures(
-    in_range: InRange, lower_percentile: float, upper_percentile: float
+    in_range: InRange, lower_percentile: float, upper_percentile: float, **_: Any
 ) -> tuple[Measure, ...]:
     """Return the measures that find the range to stretch."""
-    if in_range == "dtype":
+    if in_range in ("dtype", "values"):
         return ()
     if in_range == "image":
         return EXTENT_OF_NUMBERS
@@ -234,6 +236,11 @@ def rescale_intensity(
     in_range: InRange = "image",
     lower_percentile: Percent = 2.0,
     upper_percentile: Percent = 98.0,
+    in_low: Annotated[float, Value] = 0.0,
+    in_high: Annotated[float, Value] = 1.0,
+    out_range: Literal["dtype", "values"] = "dtype",
+    out_low: Annotated[float, Value] = 0.0,
+    out_high: Annotated[float, Value] = 1.0,
     *,
     statistics: tuple[Any, ...] = (),
 ) -> Image:
@@ -243,13 +250,23 @@ def rescale_intensity(
     ----------
     in_range : str
         Which values become black and white: the image's minimum and maximum, two percentiles (so
-        that a few outliers have no effect), or the limits of its type, which leaves integers
-        unchanged.
+        that a few outliers have no effect), the limits of its type, which leaves integers
+        unchanged, or two values.
     lower_percentile : float
         Share of the pixels that become black, if `in_range` is "percentiles".
     upper_percentile : float
         Share of the pixels that do not become white, if `in_range` is "percentiles". Below
         `lower_percentile` all pixels become white.
+    in_low : float
+        Value that becomes black, if `in_range` is "values": for integers a share of white.
+    in_high : float
+        Value that becomes white, if `in_range` is "values": for integers a share of white.
+    out_range : str
+        What they become: black and white, or two values.
+    out_low : float
+        What becomes of black, if `out_range` is "values": 0 is black, 1 is white.
+    out_high : float
+        What becomes of white, if `out_range` is "values": 0 is black, 1 is white.
 
     Notes
     -----
@@ -260,8 +277,11 @@ def rescale_intensity(
     ----------
     skimage.exposure.rescale_intensity
     """
-    if in_range == "dtype":
-        result: Image = exposure.rescale_intensity(image, "dtype")
+    becomes = "dtype" if out_range == "dtype" else (out_low, out_high)
+    if in_range in ("dtype", "values"):
+        white = white_of(image)
+        between = "dtype" if in_range == "dtype" else (in_low * white, in_high * white)
+        result: Image = exposure.rescale_intensity(image, between, becomes)
         return result
     if in_range == "image":
         low, high = map(float, statistics[0])
@@ -272,7 +292,7 @@ def rescale_intensity(
         low, high = map(float, quantile_values(statistics, shares, image.dtype))
     if not np.isfinite([low, high]).all():
         raise Rejected("the image holds NaN or infinity, which leave no range to stretch")
-    stretched: Image = exposure.rescale_intensity(image, (low, high))
+    stretched: Image = exposure.rescale_intensity(image, (low, high), becomes)
     return stretched
 
 

@@ -49,34 +49,88 @@ Truncate = Annotated[
 SUM_REACH_MAX = 160
 
 
+def blur_reaches(
+    sigma: float, sigma_columns: float | None = None, truncate: float = 4.0, **_: Any
+) -> tuple[int, int]:
+    """Return the half height and the half width of a Gaussian's kernel."""
+    across = sigma if sigma_columns is None else sigma_columns
+    return reach(sigma, truncate), reach(across, truncate)
+
+
+def blur_work(fixed: float, times: float, **given: Any) -> float:
+    """Return the work of a Gaussian: `fixed`, and `times` the mean of its kernel's half sides."""
+    return fixed + times * sum(blur_reaches(**given)) / 2
+
+
+def blur_alike(
+    image: Image,
+    sigma: float,
+    sigma_columns: None,  # noqa: ARG001 - that of `sigma`
+    mode: str,
+    cval: float,
+    truncate: float,
+    *,
+    dtype: str,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Blur a block alike in both directions, with a kernel."""
+    return separable.gaussian(image, sigma, mode, cval, truncate, dtype=dtype, place=place, out=out)
+
+
+def blur_exactly_alike(
+    image: Image,
+    sigma: float,
+    sigma_columns: None,  # noqa: ARG001 - that of `sigma`
+    mode: str,
+    cval: float,
+    truncate: float,
+    *,
+    place: Place,
+    out: Image | None,
+) -> Image:
+    """Blur a block alike in both directions, with a kernel that has scipy's bits."""
+    return derivatives.gaussian(image, sigma, mode, cval, truncate, place=place, out=out)
+
+
+def is_alike(
+    most: int, sigma: float, sigma_columns: float | None, truncate: float, **_: Any
+) -> bool:
+    """Return whether a blur is alike in both directions and reaches at most `most` pixels."""
+    return sigma_columns is None and reach(sigma, truncate) <= most
+
+
 @operation(
     "Blurring",
     "Filters",
-    Local(lambda sigma, truncate=4.0, **_: reach(sigma, truncate)),
+    Local(lambda **given: max(blur_reaches(**given))),
     floats=True,
-    cost=lambda sigma, truncate=4.0, **_: 0.7 + 0.1 * reach(sigma, truncate),
+    cost=partial(blur_work, 0.7, 0.1),
     averages=True,
     kernels=(
         Kernel(
-            separable.gaussian,
-            when=lambda sigma, truncate, **_: reach(sigma, truncate) <= SUM_REACH_MAX,
+            blur_alike,
+            when=partial(is_alike, SUM_REACH_MAX),
             arrays=0,
-            cost=lambda sigma, truncate, **_: 0.02 + 0.007 * reach(sigma, truncate),
+            cost=partial(blur_work, 0.02, 0.007),
             tolerance=1e-6,
         ),
         Kernel(
-            derivatives.gaussian,
+            blur_exactly_alike,
             takes=("float32", "float64"),
-            when=lambda sigma, truncate, **_: reach(sigma, truncate) <= derivatives.REACH_MAX,
+            when=partial(is_alike, derivatives.REACH_MAX),
             exact=True,
             arrays=1,
-            cost=lambda sigma, truncate, **_: 0.06 + 0.02 * reach(sigma, truncate),
+            cost=partial(blur_work, 0.06, 0.02),
         ),
     ),
 )
 def gaussian(
     image: Image,
     sigma: Sigma = 1.0,
+    sigma_columns: Annotated[
+        float | None, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)
+    ] = None,
     mode: Border = "nearest",
     cval: FloatFill = 0.0,
     truncate: Truncate = 4.0,
@@ -87,6 +141,9 @@ def gaussian(
     ----------
     sigma : float
         Standard deviation of the kernel; a higher value blurs more.
+    sigma_columns : float, optional
+        Standard deviation from left to right, if it differs from `sigma`, which is then that from
+        top to bottom. Null means the same.
 
     References
     ----------
@@ -94,7 +151,7 @@ def gaussian(
     """
     result: Image = filters.gaussian(
         image,
-        sigma,
+        sigma if sigma_columns is None else (sigma, sigma_columns),
         mode=mode,
         cval=cval,
         truncate=truncate,

@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from cluster_worker.kernels import warping
-from cluster_worker.operations.affine import Radians, Shape, by_loop, is_linear, same_shape
+from cluster_worker.operations.affine import (
+    CenterColumn,
+    CenterRow,
+    Radians,
+    Shape,
+    by_loop,
+    center_of,
+    is_linear,
+    same_shape,
+)
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -69,16 +78,23 @@ def sector_box(
     return found[0], found[1], found[2], found[3]
 
 
-def swirl_center(shape: Shape) -> tuple[float, float]:
-    """Return the (row, column) about which scikit-image swirls."""
-    return shape[0] / 2, shape[1] / 2
+def swirl_center(shape: Shape, *center: float | None) -> tuple[float, float]:
+    """Return the (row, column) about which scikit-image swirls; `center` as of `center_of`."""
+    return center_of((shape[0] / 2, shape[1] / 2), *center)
 
 
 def swirl_mapping(
-    shape: Shape, rows: Floats, columns: Floats, rotation: float, strength: float, radius: float
+    shape: Shape,
+    rows: Floats,
+    columns: Floats,
+    rotation: float,
+    strength: float,
+    radius: float,
+    center_row: float | None,
+    center_column: float | None,
 ) -> tuple[Floats, Floats]:
     """Map rows and columns of a swirled image to those of the image."""
-    y0, x0 = swirl_center(shape)
+    y0, x0 = swirl_center(shape, center_row, center_column)
     # Both are as large as the result, since numpy rounds sines of broadcast arrays differently.
     y = np.repeat(rows - y0, columns.size, axis=1)
     x = np.repeat(columns - x0, rows.size, axis=0)
@@ -98,6 +114,8 @@ def swirl_window(
     rotation: float,
     strength: float,
     radius: float,
+    center_row: float | None,
+    center_column: float | None,
     order: int | None,
     mode: Border,
 ) -> Span:
@@ -105,7 +123,7 @@ def swirl_window(
 
     The pixels that the core reads lie in a sector of a ring, which bounds the span.
     """
-    y0, x0 = swirl_center(shape)
+    y0, x0 = swirl_center(shape, center_row, center_column)
     top, bottom = core.top - y0, core.bottom - 1 - y0
     left, right = core.left - x0, core.right - 1 - x0
     outer = math.hypot(max(-top, bottom), max(-left, right))
@@ -181,13 +199,16 @@ def swirl_sampled(
     rotation: float,
     strength: float,
     radius: float,
+    center_row: float | None,
+    center_column: float | None,
     *,
     place: Place,
     dtype: str,
     out: Image | None,
 ) -> Image:
     """Compute a core of a swirled image, with a kernel."""
-    center, decay = swirl_center(place.shape), swirl_decay(radius)
+    center = swirl_center(place.shape, center_row, center_column)
+    decay = swirl_decay(radius)
     coordinates = partial(warping.swirled, center, rotation, strength, decay)
     limits = -math.inf, math.inf
     return warping.sampled(image, coordinates, mode, 0.0, limits, dtype=dtype, place=place, out=out)
@@ -196,7 +217,7 @@ def swirl_sampled(
 def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
     """Make the stage of `swirl` with a kernel."""
     (stage,) = swirl(mode=mode, **given)
-    stir = {name: given[name] for name in ("rotation", "strength", "radius")}
+    stir = {name: given[name] for name in given.keys() - {"order", "cval"}}
     return (replace(stage, function=partial(swirl_sampled, mode=mode, **stir), model=stage),)
 
 
@@ -225,11 +246,13 @@ def swirl(
     strength: Annotated[float, Number(-100, 100, slider=(-20, 20), step=0.5)] = 5.0,
     radius: Annotated[float, Number(1, 100_000, unit="px", slider=(10, 1000), step=1)] = 100.0,
     rotation: Radians = 0.0,
+    center_row: CenterRow = None,
+    center_column: CenterColumn = None,
     order: Order = None,
     mode: Border = "reflect",
     cval: MovedFill = 0.0,
 ) -> tuple[Stage, ...]:
-    """Swirl an image: rotate it about its centre, most at the centre and less farther out.
+    """Swirl an image: rotate it about a centre, most at the centre and less farther out.
 
     Parameters
     ----------
@@ -244,7 +267,13 @@ def swirl(
     ----------
     skimage.transform.swirl
     """
-    stir: dict[str, Any] = {"rotation": rotation, "strength": strength, "radius": radius}
+    center = {"center_row": center_row, "center_column": center_column}
+    stir: dict[str, Any] = {
+        "rotation": rotation,
+        "strength": strength,
+        "radius": radius,
+        **center,
+    }
     sampled: dict[str, Any] = {"mapping_of": partial(swirl_mapping, **stir), "order": order}
     measures = clipping.measures_for_clipping(order, mode)
     if mode == "constant" and not clipping.overshoots(order, mode):
@@ -282,13 +311,24 @@ def polar_distances(shape: Shape, radius: float | None, scaling: str, columns: F
     return distances
 
 
+def polar_center(shape: Shape, *center: float | None) -> tuple[float, float]:
+    """Return the (row, column) about which an image is unrolled; `center` as of `center_of`."""
+    return center_of((shape[0] / 2 - 0.5, shape[1] / 2 - 0.5), *center)
+
+
 def polar_mapping(
-    shape: Shape, rows: Floats, columns: Floats, radius: float | None, scaling: str
+    shape: Shape,
+    rows: Floats,
+    columns: Floats,
+    radius: float | None,
+    scaling: str,
+    center_row: float | None,
+    center_column: float | None,
 ) -> tuple[Floats, Floats]:
     """Map rows and columns of an unrolled image to those of the image."""
     angle = rows / (POLAR_ROWS / (2 * np.pi))
     away = polar_distances(shape, radius, scaling, columns)
-    down, across = (length / 2 - 0.5 for length in shape)
+    down, across = polar_center(shape, center_row, center_column)
     return away * np.sin(angle) + down, away * np.cos(angle) + across
 
 
@@ -297,6 +337,8 @@ def polar_window(
     shape: Shape,
     radius: float | None,
     scaling: str,
+    center_row: float | None,
+    center_column: float | None,
     order: int | None,
     mode: Border,
 ) -> Span:
@@ -306,7 +348,7 @@ def polar_window(
     radii = float(away.min()), float(away.max())
     step = 2 * math.pi / POLAR_ROWS
     angles = core.top * step, (core.bottom - 1) * step
-    center = shape[0] / 2 - 0.5, shape[1] / 2 - 0.5
+    center = polar_center(shape, center_row, center_column)
     return folding.needed_span(sector_box(center, radii, angles), shape, order, mode)
 
 
@@ -380,6 +422,8 @@ def warp_polar(
         float | None, Number(2, 100_000, unit="px", slider=(10, 2000), step=1)
     ] = None,
     scaling: Literal["linear", "log"] = "linear",
+    center_row: CenterRow = None,
+    center_column: CenterColumn = None,
     order: Order = None,
     mode: Border = "constant",
     cval: MovedFill = 0.0,
@@ -398,7 +442,8 @@ def warp_polar(
     ----------
     skimage.transform.warp_polar
     """
-    unroll: dict[str, Any] = {"radius": radius, "scaling": scaling}
+    center = {"center_row": center_row, "center_column": center_column}
+    unroll: dict[str, Any] = {"radius": radius, "scaling": scaling, **center}
     sampled: dict[str, Any] = {"order": order, "mode": mode}
     mapping_of = partial(polar_mapping, **unroll)
     stage = Stage(

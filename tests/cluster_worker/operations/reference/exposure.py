@@ -22,12 +22,25 @@ def to_white(function):
     return adjusted
 
 
-def stretched(image, in_range, lower_percentile, upper_percentile):
+def stretched(
+    image,
+    in_range,
+    lower_percentile,
+    upper_percentile,
+    in_low,
+    in_high,
+    out_range,
+    out_low,
+    out_high,
+):
     if in_range == "percentiles":
         # numpy has no percentiles of masks.
         levels = image.astype(np.uint8) if image.dtype.kind == "b" else image
         in_range = tuple(np.percentile(levels, (lower_percentile, upper_percentile)))
-    return exposure.rescale_intensity(image, in_range)
+    if in_range == "values":
+        in_range = in_low * white(image), in_high * white(image)
+    out_range = (out_low, out_high) if out_range == "values" else out_range
+    return exposure.rescale_intensity(image, in_range, out_range)
 
 
 def equalized(image, nbins, mask=None):

@@ -3,7 +3,7 @@
 import numpy as np
 from skimage import filters, util
 
-from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, per_colour, reflected
+from tests.cluster_worker.operations.reference.shared import FOOTPRINTS, axis, per_colour, reflected
 
 
 def gabor(image, response, **parameters):
@@ -43,7 +43,13 @@ def noisy(image, mode, mean, var, amount, salt_vs_pepper, clip, rng):
     return found if mode in ("gaussian", "speckle") else np.where(np.isnan(image), image, found)
 
 
+def gaussian(image, sigma, sigma_columns, **parameters):
+    given = sigma if sigma_columns is None else (sigma, sigma_columns)
+    return filters.gaussian(image, given, channel_axis=axis(image), **parameters)
+
+
 REFERENCE = {
+    "gaussian": gaussian,
     "median": median,
     "random_noise": noisy,
     "gabor": gabor,

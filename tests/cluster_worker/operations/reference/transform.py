@@ -96,9 +96,33 @@ def rescale(image, scale, scale_columns, anti_aliasing, anti_aliasing_sigma, **p
     )
 
 
-def warp_polar(image, **parameters):
+def center(middle, row, column):
+    """Return the (row, column) of a centre; None if that is the middle, as scikit-image has it."""
+    if row is None and column is None:
+        return None
+    return (middle[0] if row is None else row, middle[1] if column is None else column)
+
+
+def turned(function, shift):
+    """Return a reference that turns an image about a centre; scikit-image takes (column, row).
+
+    The middle of an image is `shift` pixels from half its sides.
+    """
+
+    def reference(image, center_row, center_column, **parameters):
+        middle = [side / 2 - shift for side in image.shape[:2]]
+        found = center(middle, center_row, center_column)
+        about = {"center": None if found is None else found[::-1]}
+        return sampled(function, image, **about, **parameters)
+
+    return reference
+
+
+def warp_polar(image, center_row, center_column, **parameters):
+    middle = [side / 2 - 0.5 for side in image.shape[:2]]
+    about = center(middle, center_row, center_column)
     return sampled(
-        lambda x, **given: transform.warp_polar(x, channel_axis=axis(x), **given),
+        lambda x, **given: transform.warp_polar(x, about, channel_axis=axis(x), **given),
         image,
         **parameters,
     )
@@ -147,8 +171,8 @@ REFERENCE = {
     "resize_local_mean": lambda image, rows, columns: transform.resize_local_mean(
         image, (rows, columns), channel_axis=axis(image)
     ),
-    "rotate": lambda image, **parameters: sampled(transform.rotate, image, **parameters),
+    "rotate": turned(transform.rotate, 0.5),
     "affine": affine,
-    "swirl": lambda image, **parameters: sampled(transform.swirl, image, **parameters),
+    "swirl": turned(transform.swirl, 0),
     "warp_polar": warp_polar,
 }
