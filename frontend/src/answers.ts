@@ -21,16 +21,7 @@ export type Depth = "input" | "native";
 export type Metadata = "keep" | "strip";
 
 /** Of results: that of the file, or another one. */
-export type Format =
-  | "same"
-  | "jpeg"
-  | "png"
-  | "webp"
-  | "tiff"
-  | "avif"
-  | "jpegxl"
-  | "gif"
-  | "zarr";
+export type Format = "same" | "jpeg" | "png" | "webp" | "tiff" | "avif" | "jpegxl" | "gif" | "zarr";
 
 export interface Result {
   readonly url: string;
