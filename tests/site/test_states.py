@@ -4,6 +4,7 @@ import re
 
 import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 from playwright.sync_api import expect
 from skimage import data
 
@@ -32,7 +33,19 @@ MOST = 4
 
 
 @pytest.fixture(scope="module")
-def asleep(tmp_path_factory):
+def group_url():
+    """Run a moto that has the Auto Scaling group of worker nodes; return its address."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    make_group(url)
+    yield url
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def asleep(tmp_path_factory, group_url):
     """Run the app with no worker yet, a group that may have one, and small limits."""
     with LocalApp(
         tmp_path_factory.mktemp("asleep"),
@@ -41,20 +54,20 @@ def asleep(tmp_path_factory):
         say=print,
         worker=False,
         WORKER_GROUP=GROUP,
+        AUTOSCALING_ENDPOINT=group_url,
         BATCH_JOBS_MAX=str(MOST),
         UPLOAD_BYTES_MAX=str(4 << 20),
         THOUSAND_IMAGES_USD="20",
         WARM_OPERATIONS="gaussian",
     ) as app:
-        make_group(app)
         yield app
 
 
-def make_group(app):
+def make_group(url):
     """Create the Auto Scaling group of worker nodes, with none in it."""
     client = boto3.client(
         "autoscaling",
-        endpoint_url=app.environment["AWS_ENDPOINT_URL"],
+        endpoint_url=url,
         region_name="eu-central-1",
         aws_access_key_id="local",
         aws_secret_access_key="local",
