@@ -62,7 +62,7 @@ def measured(page, docs):
     add_filter(page, "Blurring")
     add_filter(page, "Grayscale")
     move_up(page, "Grayscale")
-    page.locator(".step").last.get_by_role("spinbutton", name="Sigma").fill("4")
+    page.locator(".step").last.get_by_role("spinbutton", name="Sigma", exact=True).fill("4")
     expect(page.get_by_role("img", name="coffee.png, preview")).to_be_visible()
     page.get_by_role("button", name="Measure on the picture").click()
     page.get_by_text("Line", exact=True).click()

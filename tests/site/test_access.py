@@ -51,9 +51,9 @@ def states(page):
     yield "images without filters"
     add_filter(page, "Edge detection")
     add_filter(page, "Blurring")
-    page.get_by_role("spinbutton", name="Sigma").last.fill("1e9")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).last.fill("1e9")
     yield "a value that cannot be"
-    page.get_by_role("spinbutton", name="Sigma").last.fill("2")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).last.fill("2")
     page.get_by_role("button", name="Switch Blurring off").click()
     expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
     yield "preview"

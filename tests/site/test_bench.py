@@ -38,7 +38,7 @@ def test_a_reload_keeps_the_chain_and_leaving_with_unsent_files_asks(page):
     asked = []
     page.on("dialog", lambda dialog: asked.append(dialog.type))
     add_filter(page, "Blurring")
-    sigma = page.get_by_role("spinbutton", name="Sigma")
+    sigma = page.get_by_role("spinbutton", name="Sigma", exact=True)
     sigma.fill("1,5")
     expect(page.get_by_role("slider", name="Sigma slider")).to_have_value("1.5")
     sigma.fill("1,500")
@@ -47,15 +47,15 @@ def test_a_reload_keeps_the_chain_and_leaving_with_unsent_files_asks(page):
     page.get_by_label("Output format").select_option("webp")
     page.reload()
     assert asked == []
-    expect(page.get_by_role("spinbutton", name="Sigma")).to_have_value("4.5")
+    expect(page.get_by_role("spinbutton", name="Sigma", exact=True)).to_have_value("4.5")
     expect(page.get_by_label("Output format")).to_have_value("webp")
     choose(page, ("a.png", "image/png", pictures.png(pictures.small(4))))
     expect(row(page, "a.png")).to_be_visible()
     # Chromium asks only where the visitor has touched the page since it was loaded.
-    page.get_by_role("spinbutton", name="Sigma").click()
+    page.get_by_role("spinbutton", name="Sigma", exact=True).click()
     page.reload()
     assert asked == ["beforeunload"]
-    expect(page.get_by_role("spinbutton", name="Sigma")).to_have_value("4.5")
+    expect(page.get_by_role("spinbutton", name="Sigma", exact=True)).to_have_value("4.5")
     assert filters(page) == ["Blurring"]
 
 

@@ -20,14 +20,14 @@ def copied(page, item):
 
 def test_a_link_to_the_filters_opens_the_same_chain_elsewhere(page):
     add_filter(page, "Blurring")
-    page.get_by_role("spinbutton", name="Sigma").fill("3.5")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).fill("3.5")
     add_filter(page, "Edge detection")
     page.get_by_role("button", name="Switch Edge detection off").click()
     link = copied(page, "Copy link")
     assert "#recipe=" in link
     other = page.context.new_page()
     other.goto(link)
-    expect(other.get_by_role("spinbutton", name="Sigma").first).to_have_value("3.5")
+    expect(other.get_by_role("spinbutton", name="Sigma", exact=True).first).to_have_value("3.5")
     assert filters(other) == ["Blurring", "Edge detection"]
     expect(other.get_by_role("button", name="Switch Edge detection on")).to_be_visible()
 

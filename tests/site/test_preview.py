@@ -48,7 +48,7 @@ def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page)
         ),
     )
     add_filter(page, "Blurring")
-    page.get_by_role("spinbutton", name="Sigma").fill("18")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).fill("18")
     scaled = pytest.approx(18 * 512 / 1800)
     sent = lambda: bodies and bodies[-1]["steps"][0]["sigma"] == scaled  # noqa: E731
     until(page, sent, "a preview with the scaled length")
@@ -56,7 +56,7 @@ def test_a_scaled_picture_is_marked_approximate_and_lengths_shrink_with_it(page)
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
     # The picture itself is sent only once.
     with page.expect_response("**/api/previews"):
-        page.get_by_role("spinbutton", name="Sigma").fill("9")
+        page.get_by_role("spinbutton", name="Sigma", exact=True).fill("9")
     assert bodies[-1].keys() == {"steps", "picture"}
 
 

@@ -79,7 +79,7 @@ def test_two_photographs_go_through_a_chain_and_come_back_as_scikit_image_has_th
     choose(page, *((n, "image/png", pictures.png(image)) for n, image in PHOTOGRAPHS.items()))
     add_filter(page, "Blurring")
     add_filter(page, "Grayscale")
-    page.get_by_role("spinbutton", name="Sigma").fill("3")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).fill("3")
     process(page)
     for name, image in PHOTOGRAPHS.items():
         expect(row(page, name)).to_have_attribute("data-job-state", "succeeded", timeout=60_000)
@@ -129,5 +129,5 @@ def test_a_failed_image_says_why_and_stops_no_other(page):
 def test_an_impossible_value_is_said_at_its_field(page):
     choose(page, ("coffee.png", "image/png", pictures.png(PHOTOGRAPHS["coffee.png"])))
     add_filter(page, "Blurring")
-    page.get_by_role("spinbutton", name="Sigma").fill("1e9")
+    page.get_by_role("spinbutton", name="Sigma", exact=True).fill("1e9")
     expect(page.get_by_text("Must be between 0.1 and 100 px.")).to_be_visible()
