@@ -37,8 +37,9 @@ def refusal(bodies, body):
         ({"images": [IMAGE] * 101}, "images: must hold 1 to 100 images, got 101", "/images"),
         ({"images": 3}, "images: must be a list, got 3", "/images"),
         (
-            {"format": "gif"},
-            'format: must be one of same, jpeg, png, webp, tiff, got "gif"',
+            {"format": "bmp"},
+            "format: must be one of same, jpeg, png, webp, tiff, avif, jpegxl, gif, zarr, "
+            'got "bmp"',
             "/format",
         ),
         (

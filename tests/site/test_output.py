@@ -45,6 +45,7 @@ def test_each_format_offers_what_is_declared_for_it_and_nothing_else(page):
         # Colours of a TIFF are halved in JPEG only.
         wanted = [name for name in declared if (form, name) != ("tiff", "subsampling")]
         assert offered(page) == wanted
+    choice.select_option("TIFF")
     for name in ("compression", "layout"):
         values = page.locator(f"#write-{name} option").evaluate_all("all => all.map(e => e.value)")
         assert values == ["", *OPTIONS[name]["enum"]]

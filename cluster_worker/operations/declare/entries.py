@@ -177,7 +177,14 @@ class Traits:
     tolerance: float = 0.0
     seam: float = 0.0
     kernels: tuple[Kernel, ...] = ()
-    fine: tuple[str, ...] = ("mode", "cval", "truncate")
+    fine: tuple[str, ...] = (
+        "mode",
+        "cval",
+        "truncate",
+        "sigma_columns",
+        "center_row",
+        "center_column",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
