@@ -21,7 +21,7 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.sizes import Factor, OtherFactor
 from cluster_worker.operations.support import clipping, folding, sampling
-from cluster_worker.operations.support.affine_sampling import warped_affine
+from cluster_worker.operations.support.affine_sampling import mapping_in_type, warped_affine
 from cluster_worker.operations.support.folding import Border, Floats
 from cluster_worker.operations.support.sampling import MovedFill, Order
 from cluster_worker.pixels.tiling import Span, all_of
@@ -66,11 +66,21 @@ def corners(core: Span, matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def affine_mapping(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
-    """Map rows and columns of a result to those of the image, in float64."""
-    across, down = (
-        line[0] * columns + line[1] * rows + line[2] for line in matrix[:2].astype(np.float64)
-    )
-    return down, across
+    """Map rows and columns of a result to those of the image, in float64.
+
+    The product of matrices is scikit-image's, with its roundings: halfway between two pixels they
+    decide which of them is the nearest.
+    """
+    x, y = np.broadcast_arrays(columns, rows)
+    points = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], axis=1)
+    across, down, _ = (points @ matrix.astype(np.float64).T).T
+    return down.reshape(x.shape), across.reshape(x.shape)
+
+
+def outermost_of(result: Shape, mapping: sampling.Mapping) -> tuple[Floats, Floats]:
+    """Return rows and columns, in the image, of the four corner pixels of a result."""
+    rows, columns = (np.array([0.0, side - 1.0]) for side in result)
+    return mapping(rows[:, np.newaxis], columns[np.newaxis])
 
 
 def affine_window(
@@ -111,14 +121,15 @@ def affine_warped(
     block = sampling.as_floats(image) if order > 0 else image
     matrix = matrix_of(place.shape)
     if order in (1, 3):
-        result = warped_affine(block, place, matrix, order, mode, cval)
+        mapping = partial(mapping_in_type, matrix.astype(block.dtype))
+        result = warped_affine(block, place, mapping, order, mode, cval)
     else:
         mapping = partial(affine_mapping, matrix)
         result = sampling.warped(block, place, mapping, order, mode, cval)
     if not statistics:
         return result
     # If a pixel of the result lies beyond the image, so does one of its four corners.
-    outermost = corners(all_of(shape_of(place.shape)), matrix)
+    outermost = outermost_of(shape_of(place.shape), mapping)
     reaches = clipping.lies_beyond(*outermost, place.shape, order)
     meets = partial(meets_image, matrix, shape_of(place.shape), place.shape)
     return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches, meets)

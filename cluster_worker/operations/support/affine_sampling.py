@@ -4,11 +4,29 @@ import numpy as np
 
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.folding import Border, Floats
-from cluster_worker.operations.support.sampling import Pixels, bands, over_channels, plain_pixels
+from cluster_worker.operations.support.sampling import (
+    Mapping,
+    Pixels,
+    bands,
+    over_channels,
+    plain_pixels,
+)
+
+
+def mapping_in_type(matrix: Floats, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:
+    """Map rows and columns of a result to those of the image, in the matrix's type.
+
+    `matrix` is 3 × 3, from (column, row, 1) of the result to those of the image.
+    """
+    across_of, down_of = matrix[:2]
+    x, y = columns.astype(matrix.dtype), rows.astype(matrix.dtype)
+    across = across_of[0] * x + across_of[1] * y + across_of[2]
+    down = down_of[0] * x + down_of[1] * y + down_of[2]
+    return down, across
 
 
 def warped_affine(
-    block: Image, place: Place, matrix: Floats, order: int, border: Border, cval: float
+    block: Image, place: Place, mapping: Mapping, order: int, border: Border, cval: float
 ) -> Image:
     """Sample a block under an affine mapping as scikit-image's own fast kernel does.
 
@@ -20,8 +38,8 @@ def warped_affine(
         Rows × columns [× channels].
     place : Place
         Its core is that of the result.
-    matrix : ndarray
-        3 × 3, from (column, row, 1) of the result to those of the image.
+    mapping : callable
+        From the result's rows and columns to those of the whole image, in the block's type.
     order : {1, 3}
         Linear or cubic.
     border, cval : str, float
@@ -32,16 +50,11 @@ def warped_affine(
     ndarray
         The core, in the block's type.
     """
-    dtype = block.dtype
-    across_of, down_of = matrix.astype(dtype)[:2]
     pixels = plain_pixels(block, place, border, cval)
     interpolated = bilinear if order == 1 else bicubic
-    result = np.empty(place.core.shape + block.shape[2:], dtype)
+    result = np.empty(place.core.shape + block.shape[2:], block.dtype)
     for band, rows, columns in bands(place.core):
-        x, y = columns.astype(dtype), rows.astype(dtype)
-        across = across_of[0] * x + across_of[1] * y + across_of[2]
-        down = down_of[0] * x + down_of[1] * y + down_of[2]
-        result[band] = interpolated(pixels, down, across)
+        result[band] = interpolated(pixels, *mapping(rows, columns))
     return result
 
 

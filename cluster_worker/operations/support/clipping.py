@@ -130,10 +130,14 @@ def with_clipping(stage: Stage, order: int | None, mode: Border, cval: float) ->
 
 def beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> NDArray[np.bool_]:
     """Return which coordinates have no neighbour within the image."""
-    away = 0.5 if order == 0 else 1.0
-    outside = (down <= -away) | (down >= shape[0] - 1 + away)
-    found: NDArray[np.bool_] = outside | (across <= -away) | (across >= shape[1] - 1 + away)
-    return found
+    outside: NDArray[np.bool_] = np.zeros((), np.bool_)
+    for at, length in ((down, shape[0]), (across, shape[1])):
+        if order == 0:
+            nearest = np.floor(at + 0.5)
+            outside = outside | (nearest < 0) | (nearest >= length)
+        else:
+            outside = outside | (at <= -1) | (at >= length)
+    return outside
 
 
 def lies_beyond(down: Floats, across: Floats, shape: Shape, order: int | None) -> bool:

@@ -73,13 +73,21 @@ def folded_coordinates(at: Floats, length: int, border: Border) -> Floats:
         above = at - length * np.trunc(at / length)
         found = np.where(at < 0, below, np.where(at > last, above, at))
     elif border == "symmetric":
-        away = np.where(at < 0, -at - 1, at)
-        away = away - 2 * length * np.trunc(away / (2 * length))
-        found = np.where(away >= length, 2 * length - 1 - away, away)
+        period = 2 * length
+        below = np.where(at < -period, period * np.trunc(-at / period) + at, at)
+        # scipy's bound, so that no coordinate is rounded to -1.
+        mirrored = np.where(below > -1e-15, 1e-15, -below) - 1
+        below = np.where(below < -length, below + period, mirrored)
+        above = at - period * np.trunc(at / period)
+        above = np.where(above >= length, period - above - 1, above)
+        found = np.where(at < 0, below, np.where(at > last, above, at))
     else:
-        away = abs(at)
-        away = away - 2 * last * np.trunc(away / (2 * last))
-        found = np.where(away > last, 2 * last - away, away)
+        period = 2 * last
+        below = period * np.trunc(-at / period) + at
+        below = np.where(below <= -last, below + period, -below)
+        above = at - period * np.trunc(at / period)
+        above = np.where(above >= length, period - above, above)
+        found = np.where(at < 0, below, np.where(at > last, above, at))
     return found
 
 
