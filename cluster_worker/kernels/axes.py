@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.kernels import Image
 from cluster_worker.lazy import lazily
 
+ndimage = lazily("scipy.ndimage")
 loops = lazily("cluster_worker.kernels.loops.axes")
 
 

@@ -1,12 +1,12 @@
 """Watershed segmentation, with compiled loops."""
 
 import numpy as np
-from scipy import ndimage
 
 # Private functions of scikit-image: markers and neighbours must come in exactly its order.
 from cluster_worker.kernels import Image, floods
 from cluster_worker.lazy import lazily
 
+ndimage = lazily("scipy.ndimage")
 segmentation = lazily("skimage.segmentation")
 _util = lazily("skimage.morphology._util")
 _watershed = lazily("skimage.segmentation._watershed")

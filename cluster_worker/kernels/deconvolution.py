@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from cluster_worker.kernels import Image, waves
 from cluster_worker.kernels.waves import STRIP_WAVES, Spectrum
 from cluster_worker.lazy import lazily
 
+fft = lazily("scipy.fft")
 uft = lazily("skimage.restoration.uft")
 loops = lazily("cluster_worker.kernels.loops.deconvolution")
 normals = lazily("cluster_worker.kernels.loops.normals")

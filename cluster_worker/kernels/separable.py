@@ -2,12 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import _filters
 
 from cluster_worker.kernels import BORDERS, WHITE, Image, channels_of, core_of, rows_of
 from cluster_worker.lazy import lazily
 from cluster_worker.pixels.tiling import Place
 
+_filters = lazily("scipy.ndimage._filters")
 loops = lazily("cluster_worker.kernels.loops.separable")
 
 

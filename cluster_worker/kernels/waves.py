@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from cluster_worker.kernels import Image
+from cluster_worker.lazy import lazily
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
+
+fft = lazily("scipy.fft")
 
 # Frequencies that are weighted at a time: with intermediate arrays they stay in the cache.
 STRIP_WAVES = 1 << 15

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.propagation import refuse_nan
 
+ndimage = lazily("scipy.ndimage")
 blob = lazily("skimage.feature.blob")
 filters = lazily("skimage.filters")
 util = lazily("skimage.util")

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.arithmetic import beside
@@ -19,6 +18,7 @@ from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.propagation import refuse_not_finite
 from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 
+ndimage = lazily("scipy.ndimage")
 dtypes = lazily("skimage.util.dtype")
 
 GROUP = "Measurements"

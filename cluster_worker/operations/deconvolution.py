@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from cluster_worker.kernels import deconvolution
 from cluster_worker.lazy import lazily
@@ -22,6 +21,7 @@ from cluster_worker.operations.declare import (
 )
 from cluster_worker.operations.support.restoration import refuse_not_finite, single_or_double
 
+ndimage = lazily("scipy.ndimage")
 morphology = lazily("skimage.morphology")
 restoration = lazily("skimage.restoration")
 

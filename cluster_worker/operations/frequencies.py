@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.kernels import correlation, waves
 from cluster_worker.lazy import lazily
@@ -23,6 +22,7 @@ from cluster_worker.operations.support.borders import Border, FloatFill
 from cluster_worker.operations.support.footprints import square_table
 from cluster_worker.operations.support.reflections import DIFFERS, reflected
 
+ndimage = lazily("scipy.ndimage")
 filters = lazily("skimage.filters")
 util = lazily("skimage.util")
 

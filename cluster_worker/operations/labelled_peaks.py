@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.ragged import ranges
 from cluster_worker.operations.support.runs_of_values import runs_of
 from cluster_worker.operations.support.spacing import brightest_of
+
+ndimage = lazily("scipy.ndimage")
 
 Array = NDArray[Any]
 Table = dict[str, Array]

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Place, Table, operation
 from cluster_worker.operations.support.column_units import PIXELS, RADIANS, VALUE, units
 
+ndimage = lazily("scipy.ndimage")
 hough = lazily("skimage.transform")
 profile = lazily("skimage.measure.profile")
 

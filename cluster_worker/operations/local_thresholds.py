@@ -4,7 +4,6 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import local
@@ -23,6 +22,7 @@ from cluster_worker.operations.support.valid_pixels import (
     median_of_valid,
 )
 
+ndimage = lazily("scipy.ndimage")
 filters = lazily("skimage.filters")
 
 KERNEL = partial(Kernel, takes=TYPES, gray=True, exact=True, arrays=0)

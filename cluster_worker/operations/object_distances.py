@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Image,
     Measure,
@@ -18,6 +17,9 @@ from cluster_worker.operations.declare import (
     operation,
 )
 from cluster_worker.operations.support.propagation import refuse_negative, refuse_pictures
+
+ndimage = lazily("scipy.ndimage")
+spatial = lazily("scipy.spatial")
 
 Array = NDArray[Any]
 Found = dict[str, Array]
@@ -144,11 +146,11 @@ class Finding:
             (objects, 4): the least row and column of each of `all_of`, and the greatest.
         """
         numbers = np.array(list(all_of), np.int64)
-        trees = {number: cKDTree(each) for number, each in all_of.items()}
+        trees = {number: spatial.cKDTree(each) for number, each in all_of.items()}
         norm = np.inf if self.chessboard else 2
         found = set()
         for number, some in own.items():
-            tree = cKDTree(some)
+            tree = spatial.cKDTree(some)
             for other in numbers[self.within_reach(some, ends)].tolist():
                 pair = (min(number, other), max(number, other))
                 if number == other or pair in found:

@@ -13,14 +13,16 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations import labelled_peaks
 from cluster_worker.operations.declare import Image, Input, Number, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.ragged import ranges
 from cluster_worker.operations.support.runs_of_values import runs_of
 from cluster_worker.operations.support.spacing import brightest_of, in_reading_order, spaced
+
+ndimage = lazily("scipy.ndimage")
 
 Array = NDArray[Any]
 Table = dict[str, Array]

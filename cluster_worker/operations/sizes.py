@@ -6,9 +6,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from scipy import ndimage
 
 from cluster_worker.kernels import resampling
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import (
     Composed,
     Geometry,
@@ -36,6 +36,8 @@ from cluster_worker.operations.support.taps import (
     zoomed,
 )
 from cluster_worker.pixels.tiling import Span
+
+ndimage = lazily("scipy.ndimage")
 
 Shape = tuple[int, int]
 

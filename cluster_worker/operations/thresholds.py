@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.errors import Rejected
 from cluster_worker.kernels import tables
@@ -44,6 +43,7 @@ from cluster_worker.operations.support.statistics import (
     rounded_sum,
 )
 
+ndimage = lazily("scipy.ndimage")
 filters = lazily("skimage.filters")
 
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from cluster_worker.kernels import basins
 from cluster_worker.lazy import lazily
@@ -24,6 +23,7 @@ from cluster_worker.operations.support.footprints import Connectivity
 from cluster_worker.operations.support.mask_regions import Reaches, reaches, window_of
 from cluster_worker.operations.support.propagation import refuse_nan
 
+ndimage = lazily("scipy.ndimage")
 feature = lazily("skimage.feature")
 filters = lazily("skimage.filters")
 segmentation = lazily("skimage.segmentation")

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.kernels import derivatives
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place, Span
 from cluster_worker.operations.support.gaussians import reach
 
+ndimage = lazily("scipy.ndimage")
 feature = lazily("skimage.feature")
 
 Weights = NDArray[np.float64]

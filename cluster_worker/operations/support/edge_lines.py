@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from cluster_worker.kernels import components, edge_lines
 from cluster_worker.lazy import lazily
@@ -12,6 +11,7 @@ from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.propagation import refuse_nan
 from cluster_worker.operations.support.quantiles import quantile_values
 
+ndimage = lazily("scipy.ndimage")
 filters = lazily("skimage.filters")
 util = lazily("skimage.util")
 _canny_cy = lazily("skimage.feature._canny_cy")

@@ -11,13 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels import components
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Measure, Place, Span
 from cluster_worker.operations.support.propagation import Edges, after, edges_of, touching
+
+ndimage = lazily("scipy.ndimage")
+sparse = lazily("scipy.sparse")
+csgraph = lazily("scipy.sparse.csgraph")
 
 Integers = NDArray[np.int64]
 
@@ -55,8 +57,8 @@ class Reaches:
         none = np.empty((0, 2), np.uint64)
         pairs = np.concatenate([none, *touching(numbered, self.connectivity)]).astype(np.int64) - 1
         size = int(ends[-1])
-        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (size, size))
-        count, group = connected_components(links, directed=False)
+        links = sparse.coo_array((np.ones(len(pairs), np.bool_), pairs.T), (size, size))
+        count, group = csgraph.connected_components(links, directed=False)
         parts = np.concatenate(self.parts)
         joined = np.zeros((count, 5), np.int64)
         joined[:, [0, 2]] = np.iinfo(np.int64).max

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels import components, copies, floods
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Measure, Place, Rounds, Span, Stage
+
+sparse = lazily("scipy.sparse")
+csgraph = lazily("scipy.sparse.csgraph")
 
 Codes = NDArray[np.uint64]
 
@@ -225,8 +227,8 @@ class Contacts:
         if not codes.size:
             return codes, np.empty(0, np.int64)
         ends = ends.reshape(-1, 2)
-        links = coo_array((np.ones(len(ends), np.bool_), ends.T), (codes.size, codes.size))
-        _, group = connected_components(links, directed=False)
+        links = sparse.coo_array((np.ones(len(ends), np.bool_), ends.T), (codes.size, codes.size))
+        _, group = csgraph.connected_components(links, directed=False)
         totals = np.bincount(group, weights=codes & FACT_MAX).astype(np.int64)
         return codes, totals[group]
 
@@ -299,8 +301,10 @@ class Seams:
         ]
         none = np.empty((0, 2), np.uint64)
         pairs = np.concatenate([none, *touching(numbered, self.connectivity)]).astype(np.int64)
-        links = coo_array((np.ones(len(pairs), np.bool_), pairs.T), (marked.size, marked.size))
-        _, group = connected_components(links, directed=False)
+        links = sparse.coo_array(
+            (np.ones(len(pairs), np.bool_), pairs.T), (marked.size, marked.size)
+        )
+        _, group = csgraph.connected_components(links, directed=False)
         wanted = (np.bincount(group, weights=marked)[group] > 0) == self.wanted
         return tuple(
             np.concatenate([[False, True], np.repeat(wanted[first + 1 : end + 1], 2)])

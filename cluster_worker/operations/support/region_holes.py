@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cluster_worker.kernels.region_sums import Integers
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.support.ragged import ranges
+
+sparse = lazily("scipy.sparse")
+csgraph = lazily("scipy.sparse.csgraph")
 
 
 class Gaps(NamedTuple):
@@ -81,8 +83,8 @@ def reached(
         np.concatenate([first[ones] + within, np.full(outside.size, at.size)]),
     )
     count = at.size + 1
-    graph = coo_array((np.ones(pairs[0].size, np.bool_), pairs), shape=(count, count))
-    found = connected_components(graph, directed=False)[1]
+    graph = sparse.coo_array((np.ones(pairs[0].size, np.bool_), pairs), shape=(count, count))
+    found = csgraph.connected_components(graph, directed=False)[1]
     result: NDArray[np.bool_] = found[:-1] == found[-1]
     return result
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Number, Place
@@ -24,6 +23,7 @@ from cluster_worker.operations.support.folding import (
 )
 from cluster_worker.pixels.tiling import Span
 
+ndimage = lazily("scipy.ndimage")
 util = lazily("skimage.util")
 
 # From the rows, (n, 1), and the columns, (1, m), of a result to the rows and columns of the image

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+
+from cluster_worker.lazy import lazily
+
+spatial = lazily("scipy.spatial")
 
 Points = NDArray[np.int64]
 Kept = NDArray[np.bool_]
@@ -57,7 +60,9 @@ def spaced(points: Points, spacing: float, p_norm: float = inf, *, touching: boo
     if len(points) < 2:
         return kept
     limit = np.nextafter(spacing, inf) if touching else spacing
-    nearest = cKDTree(points).query(points, k=2, p=p_norm, distance_upper_bound=limit)[0][:, 1]
+    nearest = spatial.cKDTree(points).query(points, k=2, p=p_norm, distance_upper_bound=limit)[0][
+        :, 1
+    ]
     # Most points have no other near them, and are kept at once.
     near = np.flatnonzero(np.isfinite(nearest))
     kept[near] = list(one_by_one(points[near].tolist(), limit, p_norm))

@@ -9,12 +9,14 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import _filters
 
 from cluster_worker.kernels.resampling import Taps
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.support import folding, sampling
 from cluster_worker.operations.support.folding import Border, Floats, Indices
 from cluster_worker.operations.support.gaussians import reach
+
+_filters = lazily("scipy.ndimage._filters")
 
 # Standard deviations below this one do not blur, as in scipy.
 NO_BLUR = 1e-15

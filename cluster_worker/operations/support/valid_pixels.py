@@ -10,9 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image
+
+ndimage = lazily("scipy.ndimage")
 
 # The pixels of a block that have data; None if all have.
 Valid = Image | None
