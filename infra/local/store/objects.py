@@ -10,11 +10,14 @@ import os
 import sqlite3
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from infra.local.store.database import transaction
 
 # (name of the file, bytes)
 Piece = tuple[str, int]
@@ -129,6 +132,9 @@ class Objects:
     def __init__(self, database: sqlite3.Connection, folder: Path) -> None:
         self.database = database
         self.folder = folder
+        # Files that answers are being sent from, and those of them that are to be deleted then.
+        self.readers: Counter[str] = Counter()
+        self.doomed: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
         database.executescript(TABLES)
         self.remove_orphans()
@@ -191,6 +197,29 @@ class Objects:
             writing.path.unlink(missing_ok=True)
             raise
 
+    @contextmanager
+    def discarded_on_error(self, pieces: Iterable[Piece]) -> Iterator[None]:
+        """Delete files if an exception leaves the block, which is to store them."""
+        try:
+            yield
+        except BaseException:
+            self.unlink(pieces)
+            raise
+
+    @contextmanager
+    def reading(self, pieces: Iterable[Piece]) -> Iterator[None]:
+        """Keep files while the block reads them, even if their object is deleted meanwhile."""
+        names = [name for name, _ in pieces]
+        self.readers.update(names)
+        try:
+            yield
+        finally:
+            self.readers.subtract(names)
+            self.readers = +self.readers
+            done = self.doomed - self.readers.keys()
+            self.doomed -= done
+            self.unlink((name, 0) for name in done)
+
     def get(self, bucket: str, key: str) -> Stored:
         """Return an object; raise NotThere if there is none."""
         found = self.database.execute(
@@ -208,15 +237,21 @@ class Objects:
         self, bucket: str, key: str, etag: str, pieces: Iterable[Piece], headers: Mapping[str, str]
     ) -> None:
         """Make files an object, in place of an earlier one with this key."""
+        old = self.pieces_of(bucket, key)
+        self.write(bucket, key, etag, pieces, headers)
+        self.unlink(old)
+
+    def write(
+        self, bucket: str, key: str, etag: str, pieces: Iterable[Piece], headers: Mapping[str, str]
+    ) -> None:
+        """Write the row of an object; the files of an earlier one stay."""
         self.check_bucket(bucket)
         pieces = list(pieces)
-        old = self.pieces_of(bucket, key)
         values = (bucket, key, etag, sum(size for _, size in pieces), time.time())
         self.database.execute(
             "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
             (*values, json.dumps(dict(headers)), json.dumps(pieces)),
         )
-        self.unlink(old)
 
     def delete(self, bucket: str, key: str) -> None:
         """Delete an object, if there is one."""
@@ -224,6 +259,13 @@ class Objects:
         place = (bucket, key)
         self.database.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", place)
         self.unlink(old)
+
+    def etag_of(self, bucket: str, key: str) -> str | None:
+        """Return the ETag of an object; None if there is no such object."""
+        found = self.database.execute(
+            "SELECT etag FROM objects WHERE bucket = ? AND key = ?", (bucket, key)
+        ).fetchone()
+        return str(found[0]) if found else None
 
     def pieces_of(self, bucket: str, key: str) -> list[Piece]:
         """Return the files of an object; none if there is no such object."""
@@ -233,9 +275,12 @@ class Objects:
         return list(read_pieces(found[0])) if found else []
 
     def unlink(self, pieces: Iterable[Piece]) -> None:
-        """Delete files. One that is open for reading can still be read."""
+        """Delete files; those that are being read, when that has ended."""
         for name, _ in pieces:
-            (self.folder / name).unlink(missing_ok=True)
+            if name in self.readers:
+                self.doomed.add(name)
+            else:
+                (self.folder / name).unlink(missing_ok=True)
 
     def link(self, pieces: Iterable[Piece]) -> list[Piece]:
         """Give files a further name each, so that they can be deleted apart."""
@@ -309,11 +354,11 @@ class Objects:
         )
         self.unlink(old)
 
-    def parts(self, upload: str, number: int = 0) -> list[Stored]:
+    def parts(self, upload: str, number: int | None = None) -> list[Stored]:
         """List the parts that have arrived, or one of them."""
         found = self.database.execute(
             "SELECT etag, size, modified, pieces, number FROM parts WHERE upload = ? "
-            "AND (number = ? OR ? = 0) ORDER BY number",
+            "AND (? IS NULL OR number = ?) ORDER BY number",
             (upload, number, number),
         )
         return [
@@ -323,6 +368,9 @@ class Objects:
 
     def join(self, upload: Begun, listed: Sequence[tuple[int, str]]) -> Stored:
         """Join parts, by their numbers and ETags, to an object; the others are deleted.
+
+        If the process ends at any moment, there are either the parts or the object. Files that are
+        of no use any more are deleted behind the transaction, or at the next start.
 
         Raises
         ------
@@ -338,17 +386,21 @@ class Objects:
                 raise BadPart(f"part {number}")
             digest.update(bytes.fromhex(part.etag.strip('"')))
             pieces += part.pieces
-        unused = [each for part in known.values() for each in part.pieces if each not in pieces]
+        used = set(pieces)
+        unused = [each for part in known.values() for each in part.pieces if each not in used]
         etag = f'"{digest.hexdigest()}-{len(listed)}"'
-        self.put(upload.bucket, upload.key, etag, pieces, upload.headers)
-        self.forget(upload)
+        unused += self.pieces_of(upload.bucket, upload.key)
+        with transaction(self.database):
+            self.write(upload.bucket, upload.key, etag, pieces, upload.headers)
+            self.forget(upload)
         self.unlink(unused)
         return self.get(upload.bucket, upload.key)
 
     def abort(self, upload: Begun) -> None:
         """End an upload in parts, and delete its parts."""
         old = [each for part in self.parts(upload.id) for each in part.pieces]
-        self.forget(upload)
+        with transaction(self.database):
+            self.forget(upload)
         self.unlink(old)
 
     def forget(self, upload: Begun) -> None:

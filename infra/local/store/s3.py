@@ -1,38 +1,44 @@
 """S3's calls: from HTTP to `Objects`, and the answers in XML."""
 
 import asyncio
-import base64
-import binascii
-import zlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from itertools import pairwise
 from urllib.parse import quote, unquote
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
-from infra.local.store.objects import Objects, Stored, part_etag
-from infra.local.store.s3_xml import element, iso, read_rules, read_xml, text_of, xml
-from infra.local.store.signatures import Refused, check_form
-
-# Sent with an object, kept, and sent back.
-KEPT_HEADERS = (
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-type",
-    "expires",
+from infra.local.store.objects import BadPart, Objects, Piece, Stored, part_etag
+from infra.local.store.s3_headers import (
+    KEPT_HEADERS,
+    Checksums,
+    check_writable,
+    is_wanted,
+    kept_headers,
+    names,
+    read_number,
+    read_range,
 )
-META = "x-amz-meta-"
+from infra.local.store.s3_xml import element, iso, read_rules, read_xml, text_of, xml
+from infra.local.store.signatures import Refused
+
 # Bytes of a file that are read at once; an answer of no more is sent whole.
 BLOCK_BYTES = 1 << 20
-# S3's own limits of a listing and of a form's fields.
+# S3's own limits: of a listing, of a key, of what one request stores, and of parts.
 KEYS_MAX = 1000
-FIELD_BYTES_MAX = 20_000
-# S3's smallest part, but for the last one.
+NUMBER_MAX = 2**31 - 1
+KEY_BYTES_MAX = 1024
+BODY_BYTES_MAX = 5 << 30
+PARTS_MAX = 10_000
+# The last part may be smaller.
 PART_BYTES_MIN = 5 << 20
+# What a query may ask of an object that is not offered.
+SUBRESOURCES = {
+    *("acl", "attributes", "legal-hold", "partNumber", "retention", "tagging", "torrent"),
+    *("uploadId", "uploads", "versionId", "restore", "select"),
+}
+COPY = "x-amz-copy-source"
 
 
 class S3:
@@ -42,13 +48,10 @@ class S3:
     ----------
     objects : Objects
         The buckets.
-    keys : mapping of str to str
-        Secrets by access keys.
     """
 
-    def __init__(self, objects: Objects, keys: Mapping[str, str]) -> None:
+    def __init__(self, objects: Objects) -> None:
         self.objects = objects
-        self.keys = keys
 
     async def answer(
         self, request: web.Request, bucket: str, key: str, query: Mapping[str, str]
@@ -64,14 +67,16 @@ class S3:
         if not bucket:
             return self.list_buckets()
         if key:
+            if len(key.encode(errors="surrogateescape")) > KEY_BYTES_MAX:
+                raise Refused("KeyTooLongError", "Your key is too long")
             match method:
-                case "PUT" if "partNumber" in marks:
+                case "PUT" if marks >= {"partNumber", "uploadId"}:
                     return await self.put_part(request, bucket, key, query)
-                case "PUT" if not marks & {"tagging", "acl", "uploadId"}:
+                case "PUT" if not marks & SUBRESOURCES:
                     return await self.put(request, bucket, key)
                 case "GET" if "uploadId" in marks:
                     return self.list_parts(bucket, key, query)
-                case "GET" | "HEAD" if not marks & {"tagging", "acl", "attributes"}:
+                case "GET" | "HEAD" if not marks & SUBRESOURCES:
                     return await self.get(request, bucket, key, query)
                 case "POST" if "uploads" in marks:
                     upload = self.objects.begin(bucket, key, kept_headers(request.headers))
@@ -83,13 +88,15 @@ class S3:
                 case "DELETE" if "uploadId" in marks:
                     self.objects.abort(self.objects.upload(bucket, key, query["uploadId"]))
                     return web.Response(status=204)
-                case "DELETE" if not marks & {"tagging"}:
+                case "DELETE" if not marks & SUBRESOURCES:
+                    if "if-match" in request.headers:
+                        check_writable(request.headers, self.objects.etag_of(bucket, key))
                     self.objects.delete(bucket, key)
                     return web.Response(status=204)
         else:
             match method:
                 case "PUT" if "cors" in marks:
-                    self.objects.set_rules(bucket, read_rules(await request.read()))
+                    self.objects.set_rules(bucket, read_rules(await read_body(request)))
                     return web.Response()
                 case "PUT" if not marks:
                     self.objects.create_bucket(bucket)
@@ -118,9 +125,9 @@ class S3:
     async def put(self, request: web.Request, bucket: str, key: str) -> web.Response:
         """Store an object from the request's body, or copy another one."""
         self.objects.check_bucket(bucket)
-        self.check_unwritten(request, bucket, key)
+        check_writable(request.headers, self.objects.etag_of(bucket, key))
         headers = kept_headers(request.headers)
-        if "x-amz-copy-source" in request.headers:
+        if COPY in request.headers:
             source = self.source(request)
             if request.headers.get("x-amz-metadata-directive", "COPY") == "COPY":
                 headers = dict(source.headers)
@@ -130,46 +137,46 @@ class S3:
                 "CopyObjectResult", ETag=etag, LastModified=iso(self.objects.get(bucket, key))
             )
         etag, pieces = await self.receive(request)
-        self.check_unwritten(request, bucket, key)
-        self.objects.put(bucket, key, etag, pieces, headers)
+        with self.objects.discarded_on_error(pieces):
+            # Another request may have written the object meanwhile.
+            check_writable(request.headers, self.objects.etag_of(bucket, key))
+            self.objects.put(bucket, key, etag, pieces, headers)
         return web.Response(headers={"ETag": etag})
 
-    def check_unwritten(self, request: web.Request, bucket: str, key: str) -> None:
-        """Raise Refused if the object is there and the request is not to replace it."""
-        if request.headers.get("if-none-match") == "*" and self.objects.pieces_of(bucket, key):
-            raise Refused("PreconditionFailed", "At least one of the pre-conditions did not hold")
-
     def source(self, request: web.Request) -> Stored:
-        """Return the object that a request copies."""
-        path = unquote(request.headers["x-amz-copy-source"].partition("?")[0])
+        """Return the object that a request copies, if the request's conditions on it hold."""
+        path = unquote(request.headers[COPY].partition("?")[0])
         bucket, _, key = path.lstrip("/").partition("/")
-        if "x-amz-copy-source-range" in request.headers:
+        if f"{COPY}-range" in request.headers:
             raise Refused("NotImplemented", "a range of a copy: not offered on one machine")
-        return self.objects.get(bucket, key)
+        stored = self.objects.get(bucket, key)
+        conditions = {
+            name.lower().removeprefix(f"{COPY}-"): value
+            for name, value in request.headers.items()
+            if name.lower().startswith(f"{COPY}-")
+        }
+        if not is_wanted(conditions, stored):
+            raise Refused("PreconditionFailed", "The object to be copied is not to be copied")
+        return stored
 
-    async def receive(self, request: web.Request) -> tuple[str, tuple[tuple[str, int], ...]]:
+    async def receive(self, request: web.Request) -> tuple[str, tuple[Piece, ...]]:
         """Write a request's body to a file; return its ETag and the file.
 
         Raises
         ------
         Refused
-            If the body is not what the headers say.
+            If the body is not what the headers say, or is too large.
         """
         if "aws-chunked" in request.headers.get("content-encoding", ""):
             raise Refused("NotImplemented", "bodies in signed chunks: not offered on one machine")
-        wanted = request.headers.get("x-amz-checksum-crc32", "")
-        crc = 0
+        if (request.content_length or 0) > BODY_BYTES_MAX:
+            raise Refused("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
+        checksums = Checksums(lowered(request))
         with self.objects.receive() as writing:
             async for chunk in request.content.iter_any():
                 writing.write(chunk)
-                crc = zlib.crc32(chunk, crc) if wanted else 0
-            sums = [(wanted, crc.to_bytes(4, "big"))]
-            sums.append((request.headers.get("content-md5", ""), writing.digest.digest()))
-            for text, found in sums:
-                if text and decode(text) != found:
-                    raise Refused(
-                        "BadDigest", "A checksum you specified did not match what we received."
-                    )
+                checksums.update(chunk)
+            checksums.compare()
         return writing.etag, writing.pieces
 
     async def get(
@@ -189,15 +196,14 @@ class S3:
                 if name.removeprefix("response-") in KEPT_HEADERS
             },
         }
-        if (wanted := request.headers.get("if-match", "*")) != "*" and (
-            stored.etag.strip('"') not in {each.strip(' "') for each in wanted.split(",")}
-        ):
-            raise Refused("PreconditionFailed", "At least one of the pre-conditions did not hold")
-        if request.headers.get("if-none-match", "").strip('"') == stored.etag.strip('"'):
+        if not is_wanted(request.headers, stored):
             return web.Response(status=304, headers=headers)
         start, stop, status = 0, stored.size, 200
-        if asked := request.headers.get("range"):
-            start, stop = read_range(asked, stored.size)
+        asked = request.headers.get("range", "")
+        if asked and not names(request.headers.get("if-range", "*"), stored.etag):
+            asked = ""
+        if found := read_range(asked, stored.size):
+            start, stop = found
             status = 206
             headers["Content-Range"] = f"bytes {start}-{stop - 1}/{stored.size}"
         headers["Content-Length"] = str(stop - start)
@@ -206,39 +212,50 @@ class S3:
         blocks = self.objects.read(stored.pieces, start, stop, BLOCK_BYTES)
         if stop - start <= BLOCK_BYTES:
             return web.Response(status=status, headers=headers, body=b"".join(blocks))
-        return await send(request, web.StreamResponse(status=status, headers=headers), blocks)
+        with self.objects.reading(stored.pieces):
+            return await send(request, web.StreamResponse(status=status, headers=headers), blocks)
 
     async def put_part(
         self, request: web.Request, bucket: str, key: str, query: Mapping[str, str]
     ) -> web.Response:
         """Store a part from the request's body, or make one of another object."""
         upload = self.objects.upload(bucket, key, query["uploadId"])
-        number = int(query["partNumber"])
-        if "x-amz-copy-source" in request.headers:
+        number = read_number(query["partNumber"], 1, 1, PARTS_MAX, "partNumber")
+        if COPY in request.headers:
             source = self.source(request)
             etag, pieces = part_etag(source), self.objects.link(source.pieces)
             self.objects.put_part(upload, number, etag, pieces)
             return xml("CopyPartResult", ETag=etag, LastModified=iso(source))
         etag, received = await self.receive(request)
-        # The upload may have been aborted meanwhile.
-        self.objects.upload(bucket, key, upload.id)
-        self.objects.put_part(upload, number, etag, received)
+        with self.objects.discarded_on_error(received):
+            # The upload may have been joined or aborted meanwhile.
+            self.objects.upload(bucket, key, upload.id)
+            self.objects.put_part(upload, number, etag, received)
         return web.Response(headers={"ETag": etag})
 
     async def join(
         self, request: web.Request, bucket: str, key: str, query: Mapping[str, str]
     ) -> web.Response:
         """Join the parts that the request names."""
+        parts = read_xml(await read_body(request), "Part")
+        # From here on nothing is awaited: no other request sees the upload half joined.
         upload = self.objects.upload(bucket, key, query["uploadId"])
+        check_writable(request.headers, self.objects.etag_of(bucket, key))
         sizes = {each.number: each.size for each in self.objects.parts(upload.id)}
-        listed = []
-        for part in read_xml(await request.read(), "Part"):
-            listed.append((int(text_of(part, "PartNumber")), text_of(part, "ETag")))
-        if not listed or any(first >= second for (first, _), (second, _) in pairwise(listed)):
+        listed = [
+            (
+                read_number(text_of(part, "PartNumber"), 0, 1, PARTS_MAX, "PartNumber"),
+                text_of(part, "ETag"),
+            )
+            for part in parts
+        ]
+        if not listed:
+            raise Refused("MalformedXML", "The XML names no parts")
+        if any(first >= second for (first, _), (second, _) in pairwise(listed)):
             raise Refused("InvalidPartOrder", "The list of parts was not in ascending order.")
-        if any(
-            sizes.get(number, 0) < PART_BYTES_MIN for number, _ in listed[:-1] if number in sizes
-        ):
+        if missing := [number for number, _ in listed if number not in sizes]:
+            raise BadPart(f"part {missing[0]}")
+        if any(sizes[number] < PART_BYTES_MIN for number, _ in listed[:-1]):
             raise Refused(
                 "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"
             )
@@ -248,9 +265,11 @@ class S3:
     def list_parts(self, bucket: str, key: str, query: Mapping[str, str]) -> web.Response:
         """List the parts of an upload."""
         upload = self.objects.upload(bucket, key, query["uploadId"])
-        after = int(query.get("part-number-marker", 0))
+        marker, most = query.get("part-number-marker"), query.get("max-parts")
+        after = read_number(marker, 0, 0, NUMBER_MAX, "part-number-marker")
+        limit = read_number(most, KEYS_MAX, 0, NUMBER_MAX, "max-parts")
         found = [each for each in self.objects.parts(upload.id) if each.number > after]
-        shown = found[: int(query.get("max-parts", KEYS_MAX))]
+        shown = found[: min(limit, KEYS_MAX)]
         inner = "".join(
             element(
                 "Part",
@@ -287,11 +306,13 @@ class S3:
         after = (
             query.get("continuation-token") or query.get("start-after") or query.get("marker", "")
         )
-        limit = min(int(query.get("max-keys", KEYS_MAX)), KEYS_MAX)
+        limit = read_number(query.get("max-keys"), KEYS_MAX, 0, NUMBER_MAX, "max-keys")
+        limit = min(limit, KEYS_MAX)
         contents: list[Stored] = []
         starts: list[str] = []
         last, more = after, False
-        while not more:
+        # A listing of no keys has no next page.
+        while limit and not more:
             found = self.objects.find(bucket, prefix, last, limit + 1)
             for each in found:
                 if len(contents) + len(starts) == limit:
@@ -339,43 +360,12 @@ class S3:
     async def delete_objects(self, request: web.Request, bucket: str) -> web.Response:
         """Delete the objects that the request names."""
         self.objects.check_bucket(bucket)
-        keys = [text_of(each, "Key") for each in read_xml(await request.read(), "Object")]
+        keys = [text_of(each, "Key") for each in read_xml(await read_body(request), "Object")]
+        if not 1 <= len(keys) <= KEYS_MAX:
+            raise Refused("MalformedXML", f"The XML must name between 1 and {KEYS_MAX} objects")
         for key in keys:
             self.objects.delete(bucket, key)
         return xml("DeleteResult", "".join(element("Deleted", Key=each) for each in keys))
-
-    async def post_form(self, request: web.Request, bucket: str) -> web.Response:
-        """Store the file of a form, if it is as the form's policy says."""
-        self.objects.check_bucket(bucket)
-        fields: dict[str, str] = {}
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                raise Refused("MalformedPOSTRequest", "A form's field is no form itself.")
-            name = (part.name or "").lower()
-            if name != "file":
-                fields[name] = bytes(await part.read()).decode()
-                if sum(map(len, fields.values())) > FIELD_BYTES_MAX:
-                    raise Refused("MaxPostPreDataLengthExceeded", "The form's fields are too long.")
-                continue
-            lengths = check_form(fields, bucket, self.keys)
-            with self.objects.receive() as writing:
-                while chunk := await part.read_chunk(BLOCK_BYTES):
-                    writing.write(chunk)
-                    if lengths and writing.size > lengths[1]:
-                        raise Refused(
-                            "EntityTooLarge",
-                            "Your proposed upload exceeds the maximum allowed size",
-                        )
-                if lengths and writing.size < lengths[0]:
-                    raise Refused(
-                        "EntityTooSmall",
-                        "Your proposed upload is smaller than the minimum allowed size",
-                    )
-            self.objects.put(
-                bucket, fields["key"], writing.etag, writing.pieces, kept_headers(fields)
-            )
-            return web.Response(status=204, headers={"ETag": writing.etag})
-        raise Refused("InvalidArgument", "POST requires exactly one file upload per request.")
 
 
 LISTING = {
@@ -405,32 +395,18 @@ async def send(
     return response
 
 
-def read_range(text: str, size: int) -> tuple[int, int]:
-    """Return the first byte, and that behind the last, of a Range header."""
-    first, _, last = text.removeprefix("bytes=").partition("-")
-    start = int(first) if first else max(size - int(last), 0)
-    stop = min(int(last) + 1, size) if first and last else size
-    if start >= stop:
-        raise Refused("InvalidRange", "The requested range is not satisfiable")
-    return start, stop
+async def read_body(request: web.Request) -> bytes:
+    """Read a body of XML; raise Refused if it is not what the headers say."""
+    checksums = Checksums(lowered(request))
+    body = await request.read()
+    checksums.update(body)
+    checksums.compare()
+    return body
 
 
-def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the headers, or fields of a form, that are kept with an object."""
-    named = {name.lower(): value for name, value in headers.items()}
-    return {
-        name: value
-        for name, value in named.items()
-        if name in KEPT_HEADERS or name.startswith(META)
-    }
-
-
-def decode(text: str) -> bytes:
-    """Decode base64; nothing if it is none."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return b""
+def lowered(request: web.Request) -> dict[str, str]:
+    """Return the headers of a request by their names in lower case."""
+    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def shown_key(key: str, query: Mapping[str, str]) -> str:

@@ -82,4 +82,6 @@ def failure(error: Refused | NotThere | BadPart) -> web.Response:
         code, message = "InvalidPart", f"{error}: not found, or its entity tag does not match"
     answer = xml("Error", Code=code, Message=message)
     answer.set_status(STATUS.get(code, 400))
+    if isinstance(error, Refused):
+        answer.headers.update(error.headers)
     return answer

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,18 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from infra.local.store.database import open_database
 from infra.local.store.dynamodb import DynamoDb
 from infra.local.store.objects import BadPart, NotThere, Objects
 from infra.local.store.rows import Rows, TableError
 from infra.local.store.s3 import S3
+from infra.local.store.s3_forms import Forms
 from infra.local.store.s3_xml import failure
 from infra.local.store.signatures import Refused, check_request, decode_query
 
 DYNAMODB = "DynamoDB_20120810."
 # Rows and transactions are small; this is what DynamoDB takes of a batch.
 BODY_BYTES_MAX = 16 * 1024 * 1024
-# Of the database: a killed process loses nothing, the machine's failure may lose the last writes.
-PRAGMAS = ("journal_mode = WAL", "synchronous = OFF")
 
 
 @dataclass
@@ -42,13 +41,10 @@ class Store:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = sqlite3.connect(
-            self.folder / "store.sqlite", isolation_level=None, check_same_thread=False
-        )
-        for each in PRAGMAS:
-            self.database.execute(f"PRAGMA {each}")
+        self.database = open_database(self.folder / "store.sqlite")
         self.objects = Objects(self.database, self.folder / "objects")
-        self.s3 = S3(self.objects, self.keys)
+        self.s3 = S3(self.objects)
+        self.forms = Forms(self.objects, self.keys)
         self.dynamodb = DynamoDb(Rows(self.database))
 
     def application(self) -> web.Application:
@@ -81,19 +77,13 @@ class Store:
         """Answer a request to S3."""
         query = query_of(request)
         if request.method == "POST" and request.content_type == "multipart/form-data" and not key:
-            return await self.s3.post_form(request, bucket)
+            return await self.forms.answer(request, bucket)
         self.check(request, query, None)
         return await self.s3.answer(request, bucket, key, dict(query))
 
     def check(self, request: web.Request, query: list[tuple[str, str]], body: bytes | None) -> None:
         """Raise Refused if the signature of a request is wrong."""
         headers = {name.lower(): value for name, value in request.headers.items()}
-        if not self.keys:
-            if "authorization" not in headers and not any(
-                name == "X-Amz-Signature" for name, _ in query
-            ):
-                raise Refused("AccessDenied", "Access Denied: the request is not signed")
-            return
         check_request(request.method, path_of(request), query, headers, body, self.keys)
 
     async def answer_table(self, request: web.Request, target: str) -> web.Response:

@@ -20,18 +20,25 @@ UNSIGNED = "UNSIGNED-PAYLOAD"
 TIME = "%Y%m%dT%H%M%SZ"
 # A signed request is refused when its time differs by more, as by S3.
 SKEW = timedelta(minutes=15)
+# A presigned address is good for a week at most, as by S3.
+PRESIGNED_SECONDS_MAX = 7 * 24 * 60 * 60
+PRESIGNED_FIELDS = ("Credential", "Date", "Expires", "SignedHeaders", "Signature")
+# Headers of AWS that need not be signed.
+FREE_HEADERS = {"x-amz-content-sha256"}
 # Signing keys in the cache: one for each day and service.
 KEYS_MAX = 32
 # Fields of a form that need no condition.
 FREE_FIELDS = {"x-amz-signature", "policy", "file"}
+FREE_PREFIX = "x-ignore-"
+KINDS = {"eq", "starts-with", "content-length-range"}
 
 
 class Refused(Exception):
-    """A request that may not be done: S3's code and a sentence."""
+    """A request that may not be done: S3's code, a sentence, and headers of the answer."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.headers = code, message, headers or {}
 
 
 def check_request(
@@ -57,7 +64,7 @@ def check_request(
     body : bytes or None
         The body, if its hash is not in a header.
     keys : mapping of str to str
-        Secrets by access keys.
+        Secrets by access keys; without any, all signatures are good.
 
     Raises
     ------
@@ -66,10 +73,9 @@ def check_request(
     """
     fields = dict(query)
     if fields.get("X-Amz-Algorithm") == ALGORITHM:
+        moment = check_presigned(fields)
         credential, signed = fields["X-Amz-Credential"], fields["X-Amz-SignedHeaders"]
-        signature, moment = fields["X-Amz-Signature"], read_time(fields["X-Amz-Date"])
-        if datetime.now(UTC) > moment + timedelta(seconds=int(fields["X-Amz-Expires"])):
-            raise Refused("AccessDenied", "Request has expired")
+        signature = fields["X-Amz-Signature"]
         query = [each for each in query if each[0] != "X-Amz-Signature"]
         payload = UNSIGNED
     else:
@@ -82,6 +88,16 @@ def check_request(
             )
         payload = headers.get("x-amz-content-sha256") or hashlib.sha256(body or b"").hexdigest()
     names = signed.split(";")
+    if (
+        unsigned := {name for name in headers if name.startswith("x-amz-")}
+        - FREE_HEADERS
+        - set(names)
+    ):
+        raise Refused(
+            "AccessDenied",
+            "There were headers present in the request which were not signed: "
+            f"{', '.join(sorted(unsigned))}",
+        )
     canonical = "\n".join(
         [
             method,
@@ -93,11 +109,27 @@ def check_request(
             payload,
         ]
     )
-    key, scope = credential.split("/", 1)
+    key, _, scope = credential.partition("/")
     text = "\n".join(
         [ALGORITHM, moment.strftime(TIME), scope, hashlib.sha256(canonical.encode()).hexdigest()]
     )
     check_signature(signature, text, key, scope, keys)
+
+
+def check_presigned(fields: Mapping[str, str]) -> datetime:
+    """Return the time of a presigned address; raise Refused if it is not good now."""
+    wrong = "AuthorizationQueryParametersError"
+    if missing := [each for each in PRESIGNED_FIELDS if f"X-Amz-{each}" not in fields]:
+        raise Refused(wrong, f"a presigned address needs X-Amz-{missing[0]}")
+    expires = fields["X-Amz-Expires"]
+    if not re.fullmatch(r"\d{1,9}", expires, re.ASCII) or int(expires) > PRESIGNED_SECONDS_MAX:
+        raise Refused(wrong, f"X-Amz-Expires must be between 0 and {PRESIGNED_SECONDS_MAX} seconds")
+    moment, now = read_time(fields["X-Amz-Date"]), datetime.now(UTC)
+    if now > moment + timedelta(seconds=int(expires)):
+        raise Refused("AccessDenied", "Request has expired")
+    if moment > now + SKEW:
+        raise Refused("AccessDenied", "Request is not valid yet")
+    return moment
 
 
 def parse_header(text: str) -> tuple[str, str, str]:
@@ -113,7 +145,9 @@ def parse_header(text: str) -> tuple[str, str, str]:
 def check_signature(
     signature: str, text: str, key: str, scope: str, keys: Mapping[str, str]
 ) -> None:
-    """Raise Refused unless a signature is that of a text under one of the keys."""
+    """Raise Refused unless a signature is that of a text under a key; without keys, pass."""
+    if not keys:
+        return
     if key not in keys:
         raise Refused("InvalidAccessKeyId", "The AWS access key Id you provided does not exist.")
     expected = hmac.new(signing_key(keys[key], scope), text.encode(), "sha256").hexdigest()
@@ -182,15 +216,17 @@ def check_form(
     try:
         known: dict[str, Any] = json.loads(base64.b64decode(policy))
         until = datetime.fromisoformat(known["expiration"])
-    except (ValueError, KeyError, binascii.Error) as error:
+        listed = list(conditions(known["conditions"]))
+    except (ValueError, KeyError, TypeError, binascii.Error) as error:
         raise Refused("InvalidPolicyDocument", "Invalid Policy: it cannot be read") from error
-    if datetime.now(UTC) > until:
+    if datetime.now(UTC) > (until if until.tzinfo else until.replace(tzinfo=UTC)):
         raise Refused("AccessDenied", "Invalid according to Policy: Policy expired.")
     sent = {**fields, "bucket": bucket}
     named, lengths = set(), None
-    for kind, name, value in conditions(known["conditions"]):
+    for kind, name, value in listed:
         if kind == "content-length-range":
-            lengths = int(name), int(value)
+            fewest, most = lengths or (0, int(value))
+            lengths = max(fewest, int(name)), min(most, int(value))
             continue
         named.add(name)
         found = sent.get(name, "")
@@ -200,7 +236,8 @@ def check_form(
                 "Invalid according to Policy: Policy Condition failed: "
                 f'["{kind}", "${name}", "{value}"]',
             )
-    if extra := fields.keys() - named - FREE_FIELDS:
+    extra = {each for each in fields.keys() - named if not each.startswith(FREE_PREFIX)}
+    if extra := extra - FREE_FIELDS:
         raise Refused(
             "AccessDenied",
             f"Invalid according to Policy: Extra input fields: {', '.join(sorted(extra))}",
@@ -216,4 +253,8 @@ def conditions(listed: Iterable[Any]) -> Iterable[tuple[str, str, str]]:
                 yield "eq", name.lower(), str(value)
         else:
             kind, name, value = each
+            if str(kind).lower() not in KINDS:
+                raise ValueError(f"no kind of condition: {kind}")
+            if str(kind).lower() == "content-length-range":
+                name, value = int(name), int(value)
             yield str(kind).lower(), str(name).removeprefix("$").lower(), str(value)
