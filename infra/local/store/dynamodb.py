@@ -3,24 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.local.store import expressions, updates
-from infra.local.store.expressions import ExpressionError, Item
-from infra.local.store.rows import Rows, Table, TableError, scope_of
+from infra.local.store import parser, queries, updates
+from infra.local.store.errors import TableError
+from infra.local.store.queries import Page, scope_of
+from infra.local.store.requests import CALLS, SCHEMA, Request, checked_request
+from infra.local.store.rows import Rows
+from infra.local.store.schema import Table
+from infra.local.store.values import Item, size_of
 
-Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
-# Rows that one call of BatchGetItem reads at most.
-KEYS_MAX = 100
-# What changes nothing here: reads are always consistent, and no capacity is counted.
-IGNORED = {"ConsistentRead", "ReturnConsumedCapacity", "ClientRequestToken"}
-CONDITION = {
-    "ConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnValuesOnConditionCheckFailure",
-}
-READ = {"ProjectionExpression", "ExpressionAttributeNames"}
+# DynamoDB's own limit of an answer of BatchGetItem; the keys of further rows are sent back.
+BATCH_BYTES_MAX = 16 * 1024 * 1024
 
 
 class DynamoDb:
@@ -34,44 +28,39 @@ class DynamoDb:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.calls: dict[str, tuple[Callable[[Request], Answer], set[str]]] = {
-            "CreateTable": (self.create_table, {*SCHEMA, "BillingMode", "Tags"}),
-            "DescribeTable": (self.describe_table, {"TableName"}),
-            "DeleteTable": (self.delete_table, {"TableName"}),
-            "ListTables": (self.list_tables, set()),
-            "GetItem": (self.get_item, {"TableName", "Key", *READ}),
-            "BatchGetItem": (self.batch_get_item, {"RequestItems"}),
-            "PutItem": (self.put_item, {"TableName", "Item", "ReturnValues", *CONDITION}),
-            "DeleteItem": (self.delete_item, {"TableName", "Key", "ReturnValues", *CONDITION}),
-            "UpdateItem": (
-                self.update_item,
-                {"TableName", "Key", "UpdateExpression", "ReturnValues", *CONDITION},
-            ),
-            "TransactWriteItems": (self.transact_write_items, {"TransactItems"}),
-            "Query": (self.query, {*QUERY, *CONDITION}),
-            "Scan": (self.scan, {"TableName", *READ}),
+        self.calls: dict[str, Callable[[Request], Answer]] = {
+            "CreateTable": self.create_table,
+            "DescribeTable": self.describe_table,
+            "DeleteTable": self.delete_table,
+            "ListTables": self.list_tables,
+            "GetItem": self.get_item,
+            "BatchGetItem": self.batch_get_item,
+            "PutItem": self.put_item,
+            "DeleteItem": self.delete_item,
+            "UpdateItem": self.update_item,
+            "TransactWriteItems": self.transact_write_items,
+            "Query": self.query,
+            "Scan": self.scan,
         }
 
-    def answer(self, call: str, request: Request) -> Answer:
+    def answer(self, call: str, request: Any) -> Answer:
         """Answer one call.
+
+        Parameters
+        ----------
+        call : str
+            Its name.
+        request : dict
+            From the request's JSON, which may be anything.
 
         Raises
         ------
         TableError
             If it is refused.
         """
-        if call not in self.calls:
+        if call not in CALLS:
             raise TableError("UnknownOperationException", f"{call}: not offered on one machine")
-        function, known = self.calls[call]
-        if unknown := request.keys() - known - IGNORED:
-            raise TableError(
-                "ValidationException",
-                f"{call}: {', '.join(sorted(unknown))}: not offered on one machine",
-            )
-        try:
-            return function(request)
-        except ExpressionError as error:
-            raise TableError("ValidationException", str(error)) from error
+        return self.calls[call](checked_request(call, request))
 
     def table(self, request: Request) -> Table:
         """Return the table that a request names."""
@@ -100,21 +89,21 @@ class DynamoDb:
         return {"Item": shown(row, request)} if row is not None else {}
 
     def batch_get_item(self, request: Request) -> Answer:
-        """Read several rows."""
-        asked = request["RequestItems"]
-        if sum(len(each["Keys"]) for each in asked.values()) > KEYS_MAX:
-            raise TableError(
-                "ValidationException", "Too many items requested for the BatchGetItem call"
-            )
-        found = {
-            name: [
-                shown(row, each)
-                for key in each["Keys"]
-                if (row := self.rows.get(self.rows.table(name), key)) is not None
-            ]
-            for name, each in asked.items()
-        }
-        return {"Responses": found, "UnprocessedKeys": {}}
+        """Read several rows; those for which the answer has no room are left for another call."""
+        found: dict[str, list[Item]] = {}
+        left: dict[str, Any] = {}
+        size = 0
+        for name, each in request["RequestItems"].items():
+            table = self.rows.table(name)
+            found[name], keys = [], list(each["Keys"])
+            while keys and size <= BATCH_BYTES_MAX:
+                row = self.rows.get(table, keys.pop(0))
+                if row is not None:
+                    size += size_of(row)
+                    found[name].append(shown(row, each))
+            if keys:
+                left[name] = {**each, "Keys": keys}
+        return {"Responses": found, "UnprocessedKeys": left}
 
     def put_item(self, request: Request) -> Answer:
         """Write one row."""
@@ -133,34 +122,16 @@ class DynamoDb:
 
     def transact_write_items(self, request: Request) -> Answer:
         """Do several writes or none."""
-        self.rows.transact(request["TransactItems"])
+        self.rows.transact(request["TransactItems"], request.get("ClientRequestToken"))
         return {}
 
     def query(self, request: Request) -> Answer:
         """Read the rows of one hash key."""
-        found, following = self.rows.query(self.table(request), request)
-        more = {"LastEvaluatedKey": following} if following else {}
-        counts = {"Count": len(found), "ScannedCount": len(found)}
-        return {"Items": [shown(row, request) for row in found], **counts, **more}
+        return paged(queries.query(self.rows.database, self.table(request), request), request)
 
     def scan(self, request: Request) -> Answer:
-        """Read all rows of a table; in one page, for tests."""
-        found = self.rows.all(self.table(request))
-        counts = {"Count": len(found), "ScannedCount": len(found)}
-        return {"Items": [shown(row, request) for row in found], **counts}
-
-
-SCHEMA = ("TableName", "KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")
-QUERY = {
-    "TableName",
-    "IndexName",
-    "KeyConditionExpression",
-    "FilterExpression",
-    "ProjectionExpression",
-    "Limit",
-    "ScanIndexForward",
-    "ExclusiveStartKey",
-}
+        """Read all rows of a table."""
+        return paged(queries.scan(self.rows.database, self.table(request), request), request)
 
 
 def described(table: Table) -> Answer:
@@ -172,29 +143,40 @@ def described(table: Table) -> Answer:
     }
 
 
-def shown(row: Item, request: Request) -> Item:
+def paged(page: Page, request: Request) -> Answer:
+    """Answer with a page of rows."""
+    more = {"LastEvaluatedKey": page.following} if page.following else {}
+    items = [shown(row, request) for row in page.items]
+    return {"Items": items, "Count": len(items), "ScannedCount": page.read, **more}
+
+
+def shown(row: Item, request: Mapping[str, Any]) -> Item:
     """Return the part of a row that a request asks for."""
     paths = request.get("ProjectionExpression")
-    if not paths:
+    if paths is None:
         return row
-    return updates.projected(row, expressions.parse_projection(paths), scope_of(request))
+    return updates.projected(row, parser.parse_projection(paths), scope_of(request))
 
 
 def returned(request: Request, before: Item | None, after: Item) -> Answer:
     """Return the attributes that a write asks for."""
     match request.get("ReturnValues", "NONE"):
         case "ALL_OLD":
-            return {"Attributes": before} if before else {}
+            found = before or {}
         case "ALL_NEW":
-            return {"Attributes": after}
+            found = after
+        case "UPDATED_OLD":
+            found = updates_of(before or {}, request)
         case "UPDATED_NEW":
-            old = before or {}
-            keys = request.get("Key", {})
-            named = {name: value for name, value in after.items() if old.get(name) != value}
-            return {"Attributes": {name: named[name] for name in named if name not in keys}}
-        case "NONE":
+            found = updates_of(after, request)
+        case _:
             return {}
-        case other:
-            raise TableError(
-                "ValidationException", f"ReturnValues {other}: not offered on one machine"
-            )
+    return {"Attributes": found} if found else {}
+
+
+def updates_of(row: Item, request: Request) -> Item:
+    """Return the part of a row that an update writes."""
+    actions = (
+        parser.parse_update(request["UpdateExpression"]) if "UpdateExpression" in request else ()
+    )
+    return updates.projected(row, tuple(action[1] for action in actions), scope_of(request))

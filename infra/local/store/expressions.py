@@ -1,37 +1,18 @@
-"""DynamoDB's expressions: conditions, updates and projections, parsed and evaluated.
+"""DynamoDB's expressions, evaluated: conditions and the operands of updates."""
 
-Values have DynamoDB's form with a type, such as ``{"S": "text"}`` and ``{"N": "1"}``.
-"""
-
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from functools import lru_cache
+from decimal import Context, Decimal
 from typing import Any
 
-Value = dict[str, Any]
-Item = dict[str, Value]
-# An operation and its operands: a tree, as tuples.
-Node = tuple[Any, ...]
+from infra.local.store.errors import Invalid
+from infra.local.store.parser import Node, Path
+from infra.local.store.values import SETS, TYPES, Item, Value, decoded, written
 
-# Parsed expressions in a cache; the app writes some dozens.
-PARSED_MAX = 1024
-TOKEN = re.compile(r"\s*(?:([#:]?\w[\w-]*|[#:][\w-]+)|(<=|>=|<>|[=<>(),.\[\]+-]))")
-COMPARISONS = {"=", "<>", "<", "<=", ">", ">="}
-FUNCTIONS = {
-    "attribute_exists",
-    "attribute_not_exists",
-    "attribute_type",
-    "begins_with",
-    "contains",
-}
-CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
-SETS = {"SS", "NS", "BS"}
-
-
-class ExpressionError(ValueError):
-    """DynamoDB would refuse the expression; the message is the reason."""
+# Digits between the largest and the smallest number: sums of two numbers are exact.
+EXACT = Context(prec=300)
+# Types that have an order.
+ORDERED = {"S", "N", "B"}
 
 
 @dataclass(frozen=True)
@@ -46,209 +27,101 @@ class Scope:
         if not token.startswith("#"):
             return token
         if token not in self.names:
-            raise ExpressionError(f"An expression attribute name is not defined: {token}")
+            raise Invalid(
+                "An expression attribute name used in the document path is not defined; attribute "
+                f"name: {token}"
+            )
         return self.names[token]
 
     def value(self, token: str) -> Value:
         """Return the value that a token stands for."""
         if token not in self.values:
-            raise ExpressionError(
-                f"An expression attribute value used in expression is not defined; "
+            raise Invalid(
+                "An expression attribute value used in expression is not defined; "
                 f"attribute value: {token}"
             )
         return self.values[token]
 
 
-class Parser:
-    """A parser by recursive descent over the tokens of one expression."""
+def check_operands(node: Node, scope: Scope) -> None:
+    """Raise Invalid if a value has a type that its operator or function does not take.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = split(text)
-        self.at = 0
-
-    def peek(self) -> str:
-        """Return the next token; empty at the end."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
-
-    def next(self) -> str:
-        """Return the next token and go behind it."""
-        token = self.peek()
-        self.at += 1
-        return token
-
-    def accept(self, *wanted: str) -> str:
-        """Go behind the next token if it is one of these, in any case; return it in upper case."""
-        token = self.peek().upper()
-        if token not in wanted:
-            return ""
-        self.at += 1
-        return token
-
-    def expect(self, wanted: str) -> None:
-        """Go behind the next token, which must be this one."""
-        if not self.accept(wanted):
-            raise ExpressionError(
-                f'Syntax error; expected "{wanted}", found "{self.peek()}" in "{self.text}"'
-            )
-
-    def end(self) -> None:
-        """Raise if there are more tokens."""
-        if self.peek():
-            raise ExpressionError(f'Syntax error; token "{self.peek()}" in "{self.text}"')
-
-    def condition(self) -> Node:
-        """Parse conditions that are joined by OR."""
-        node = self.conjunction()
-        while self.accept("OR"):
-            node = ("or", node, self.conjunction())
-        return node
-
-    def conjunction(self) -> Node:
-        """Parse conditions that are joined by AND."""
-        node = self.negation()
-        while self.accept("AND"):
-            node = ("and", node, self.negation())
-        return node
-
-    def negation(self) -> Node:
-        """Parse one condition, which NOT may precede."""
-        return ("not", self.negation()) if self.accept("NOT") else self.comparison()
-
-    def comparison(self) -> Node:
-        """Parse a condition in parentheses, a call of a function, or a comparison."""
-        if self.accept("("):
-            node = self.condition()
-            self.expect(")")
-            return node
-        if self.peek() in FUNCTIONS:
-            return self.call()
-        left = self.operand()
-        if self.accept("BETWEEN"):
-            low = self.operand()
-            self.expect("AND")
-            return ("between", left, low, self.operand())
-        if self.accept("IN"):
-            self.expect("(")
-            return ("in", left, self.listed())
-        sign = self.next()
-        if sign not in COMPARISONS:
-            raise ExpressionError(f'Syntax error; token "{sign}" in "{self.text}"')
-        return ("compare", sign, left, self.operand())
-
-    def call(self) -> Node:
-        """Parse a call of a function."""
-        name = self.next()
-        self.expect("(")
-        return (name, *self.listed())
-
-    def listed(self) -> tuple[Node, ...]:
-        """Parse operands up to a closing parenthesis."""
-        found = [self.operand()]
-        while self.accept(","):
-            found.append(self.operand())
-        self.expect(")")
-        return tuple(found)
-
-    def operand(self) -> Node:
-        """Parse a path, a value, or a function that gives a value."""
-        token = self.peek()
-        if token.startswith(":"):
-            return ("value", self.next())
-        following = self.tokens[self.at + 1] if self.at + 1 < len(self.tokens) else ""
-        if token in {"size", "if_not_exists", "list_append"} and following == "(":
-            return self.call()
-        return ("path", self.path())
-
-    def path(self) -> tuple[str | int, ...]:
-        """Parse the path of an attribute: names and indexes of lists."""
-        token = self.next()
-        if not re.fullmatch(r"#[\w-]+|[A-Za-z_]\w*", token):
-            raise ExpressionError(f'Syntax error; token "{token}" in "{self.text}"')
-        found: list[str | int] = [token]
-        while True:
-            if self.accept("."):
-                found.append(self.next())
-            elif self.accept("["):
-                found.append(int(self.next()))
-                self.expect("]")
-            else:
-                return tuple(found)
-
-    def update(self) -> tuple[Node, ...]:
-        """Parse the clauses of an update into actions."""
-        actions: list[Node] = []
-        seen: set[str] = set()
-        while clause := self.accept(*CLAUSES):
-            if clause in seen:
-                raise ExpressionError(
-                    f'The "{clause}" section can only be used once in an update expression'
-                )
-            seen.add(clause)
-            actions.append(self.action(clause))
-            while self.accept(","):
-                actions.append(self.action(clause))
-        self.end()
-        return tuple(actions)
-
-    def action(self, clause: str) -> Node:
-        """Parse one action of a clause."""
-        path = self.path()
-        if clause == "REMOVE":
-            return (clause, path)
-        if clause in {"ADD", "DELETE"}:
-            return (clause, path, self.operand())
-        self.expect("=")
-        value = self.operand()
-        if sign := self.accept("+", "-"):
-            value = ("sum", sign, value, self.operand())
-        return (clause, path, value)
+    Parameters
+    ----------
+    node : tuple
+        A condition, or an action of an update.
+    scope : Scope
+        Has all values of the expression.
+    """
+    match node:
+        case ("path" | "REMOVE", _):
+            return
+        case ("ADD", _, operand):
+            check_type("ADD", operand, scope, {"N", *SETS})
+            return
+        case ("DELETE", _, operand):
+            check_type("DELETE", operand, scope, set(SETS))
+            return
+        case ("SET", _, operand):
+            check_operands(operand, scope)
+            return
+        case ("compare", sign, left, right) if sign not in {"=", "<>"}:
+            for each in (left, right):
+                check_type(sign, each, scope, ORDERED)
+        case ("between", _, low, high):
+            for each in node[1:]:
+                check_type("BETWEEN", each, scope, ORDERED)
+            check_bounds(low, high, scope)
+        case ("begins_with", left, right):
+            for each in (left, right):
+                check_type("begins_with", each, scope, {"S", "B"})
+        case ("attribute_type", _, ("value", token)):
+            check_type("attribute_type", node[2], scope, {"S"})
+            if (found := scope.value(token)["S"]) not in TYPES:
+                raise Invalid(f"Invalid attribute type name found; type: {found}")
+        case ("size", operand):
+            check_type("size", operand, scope, TYPES - {"N", "BOOL", "NULL"})
+        case ("sum", sign, left, right):
+            for each in (left, right):
+                check_type(sign, each, scope, {"N"})
+        case ("list_append", left, right):
+            for each in (left, right):
+                check_type("list_append", each, scope, {"L"})
+    for each in node:
+        if isinstance(each, tuple):
+            check_operands(each, scope)
 
 
-def split(text: str) -> list[str]:
-    """Split an expression into tokens."""
-    tokens, at, text = [], 0, text.rstrip()
-    while at < len(text):
-        found = TOKEN.match(text, at)
-        if not found:
-            raise ExpressionError(f'Syntax error; token "{text[at : at + 10].strip()}" in "{text}"')
-        tokens.append(found[1] or found[2])
-        at = found.end()
-    return tokens
+def check_type(operator: str, operand: Node, scope: Scope, types: set[str]) -> None:
+    """Raise Invalid if an operand is a value, not a path, and has none of these types."""
+    if operand[0] != "value":
+        return
+    (kind,) = scope.value(operand[1])
+    if kind not in types:
+        raise Invalid(
+            "Incorrect operand type for operator or function; operator or function: "
+            f"{operator}, operand type: {kind}"
+        )
 
 
-@lru_cache(PARSED_MAX)
-def parse_condition(text: str) -> Node:
-    """Parse a condition."""
-    parser = Parser(text)
-    node = parser.condition()
-    parser.end()
-    return node
+def check_bounds(low: Node, high: Node, scope: Scope) -> None:
+    """Raise Invalid if the bounds of BETWEEN are values in the wrong order."""
+    if low[0] != "value" or high[0] != "value":
+        return
+    first, second = scope.value(low[1]), scope.value(high[1])
+    if not compare("<=", first, second):
+        raise Invalid(
+            "The BETWEEN operator requires upper bound to be greater than or equal to lower bound, "
+            "of the same type"
+        )
 
 
-@lru_cache(PARSED_MAX)
-def parse_update(text: str) -> tuple[Node, ...]:
-    """Parse an update into actions."""
-    return Parser(text).update()
-
-
-@lru_cache(PARSED_MAX)
-def parse_projection(text: str) -> tuple[tuple[str | int, ...], ...]:
-    """Parse a list of paths."""
-    parser = Parser(text)
-    found = [parser.path()]
-    while parser.accept(","):
-        found.append(parser.path())
-    parser.end()
-    return tuple(found)
-
-
-def resolve(path: tuple[str | int, ...], scope: Scope) -> tuple[str | int, ...]:
+def resolve(path: Path, scope: Scope) -> Path:
     """Return a path with the names of attributes in place of ``#name``."""
     return tuple(scope.name(each) if isinstance(each, str) else each for each in path)
 
 
-def find(item: Item, path: tuple[str | int, ...]) -> Value | None:
+def find(item: Item, path: Path) -> Value | None:
     """Return the value at a path; None if there is none."""
     value: Any = {"M": item}
     for each in path:
@@ -288,7 +161,7 @@ def holds(node: Node, item: Item, scope: Scope) -> bool:
             return evaluate(path, item, scope) is None
         case (name, *operands):
             return call(name, *(evaluate(each, item, scope) for each in operands))
-    raise ExpressionError(f"not a condition: {node}")
+    raise Invalid(f"not a condition: {node}")
 
 
 def call(name: str, value: Value | None, operand: Value | None = None) -> bool:
@@ -298,11 +171,21 @@ def call(name: str, value: Value | None, operand: Value | None = None) -> bool:
     (kind, content), (other_kind, other) = *value.items(), *operand.items()
     if name == "attribute_type":
         return bool(kind == other)
+    if kind in {"S", "B"}:
+        if kind != other_kind:
+            return False
+        whole, part = bytes_of(kind, content), bytes_of(kind, other)
+        return whole.startswith(part) if name == "begins_with" else part in whole
     if name == "begins_with":
-        return kind == other_kind and kind in {"S", "B"} and bool(content.startswith(other))
+        return False
     if kind == "L":
         return operand in content
-    return bool(other in content) if kind in {"S", "B", *SETS} else False
+    return kind in SETS and SETS[kind] == other_kind and other in content
+
+
+def bytes_of(kind: str, content: str) -> bytes:
+    """Return the bytes of a text, or those that a value of type B has."""
+    return decoded(content) if kind == "B" else content.encode()
 
 
 def evaluate(node: Node, item: Item, scope: Scope) -> Value | None:
@@ -313,8 +196,7 @@ def evaluate(node: Node, item: Item, scope: Scope) -> Value | None:
         case ("path", path):
             return find(item, resolve(path, scope))
         case ("size", inner):
-            value = evaluate(inner, item, scope)
-            return None if value is None else {"N": str(len(next(iter(value.values()))))}
+            return length(evaluate(inner, item, scope))
         case ("if_not_exists", path, other):
             found = evaluate(path, item, scope)
             return found if found is not None else evaluate(other, item, scope)
@@ -323,19 +205,19 @@ def evaluate(node: Node, item: Item, scope: Scope) -> Value | None:
         case ("sum", sign, left, right):
             first = Decimal(content(left, "N", item, scope))
             second = Decimal(content(right, "N", item, scope))
-            return number(first + second if sign == "+" else first - second)
-    raise ExpressionError(f"not an operand: {node}")
+            return {"N": total(first, second if sign == "+" else second.copy_negate())}
+    raise Invalid(f"not an operand: {node}")
 
 
 def content(node: Node, kind: str, item: Item, scope: Scope) -> Any:
     """Return the content of an operand, which must be there and of this type."""
     value = evaluate(node, item, scope)
     if value is None:
-        raise ExpressionError(
+        raise Invalid(
             "The provided expression refers to an attribute that does not exist in the item"
         )
     if kind not in value:
-        raise ExpressionError(
+        raise Invalid(
             f"An operand in the update expression has an incorrect data type; wanted {kind}"
         )
     return value[kind]
@@ -356,9 +238,9 @@ def compare(sign: str, left: Value | None, right: Value | None) -> bool:
         return bool(first == second) is (sign == "=")
     if kind not in {"S", "N", "B"}:
         return False
-    if kind == "S":
+    if kind in {"S", "B"}:
         # DynamoDB sorts texts by their bytes.
-        first, second = first.encode(), second.encode()
+        first, second = bytes_of(kind, first), bytes_of(kind, second)
     return bool(
         {"<": first < second, "<=": first <= second, ">": first > second, ">=": first >= second}[
             sign
@@ -366,7 +248,16 @@ def compare(sign: str, left: Value | None, right: Value | None) -> bool:
     )
 
 
-def number(value: Decimal) -> Value:
-    """Return a number as a value; without exponent and zeros at its end."""
-    text = f"{value:f}"
-    return {"N": (text.rstrip("0").rstrip(".") if "." in text else text) or "0"}
+def total(first: Decimal, second: Decimal) -> str:
+    """Add two numbers without rounding; raise Invalid if the sum has too many digits."""
+    return written(EXACT.add(first, second))
+
+
+def length(value: Value | None) -> Value | None:
+    """Return the length of a text, of bytes, or of a set, list or map; None if it has none."""
+    if value is None:
+        return None
+    ((kind, content),) = value.items()
+    if kind in {"N", "BOOL", "NULL"}:
+        return None
+    return {"N": str(len(decoded(content) if kind == "B" else content))}

@@ -12,8 +12,9 @@ from aiohttp import web
 
 from infra.local.store.database import open_database
 from infra.local.store.dynamodb import DynamoDb
+from infra.local.store.errors import TableError
 from infra.local.store.objects import BadPart, NotThere, Objects
-from infra.local.store.rows import Rows, TableError
+from infra.local.store.rows import Rows
 from infra.local.store.s3 import S3
 from infra.local.store.s3_forms import Forms
 from infra.local.store.s3_xml import failure
@@ -99,7 +100,7 @@ class Store:
             except Refused as error:
                 raise TableError("AccessDeniedException", error.message) from error
             found: dict[str, Any] = self.dynamodb.answer(
-                target.removeprefix(DYNAMODB), json.loads(body)
+                target.removeprefix(DYNAMODB), read_json(body)
             )
             status = 200
         except TableError as error:
@@ -155,6 +156,14 @@ class Store:
                 "Vary": "Origin",
             }
         )
+
+
+def read_json(body: bytes) -> Any:
+    """Read the JSON of a request to DynamoDB."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise TableError("SerializationException", "The body is no JSON") from error
 
 
 def path_of(request: web.Request) -> str:

@@ -4,20 +4,10 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from infra.local.store.expressions import (
-    SETS,
-    ExpressionError,
-    Item,
-    Node,
-    Scope,
-    Value,
-    evaluate,
-    find,
-    number,
-    resolve,
-)
-
-Path = tuple[str | int, ...]
+from infra.local.store.errors import Invalid
+from infra.local.store.expressions import Scope, evaluate, find, resolve, total
+from infra.local.store.parser import Node, Path
+from infra.local.store.values import SETS, Item, Value
 
 
 def updated(item: Item, actions: tuple[Node, ...], scope: Scope, keys: set[str]) -> Item:
@@ -36,7 +26,7 @@ def updated(item: Item, actions: tuple[Node, ...], scope: Scope, keys: set[str])
 
     Raises
     ------
-    ExpressionError
+    Invalid
         If DynamoDB would refuse the update for this item.
     """
     paths = [resolve(action[1], scope) for action in actions]
@@ -48,7 +38,7 @@ def updated(item: Item, actions: tuple[Node, ...], scope: Scope, keys: set[str])
         match clause:
             case "SET":
                 if value is None:
-                    raise ExpressionError(
+                    raise Invalid(
                         "The provided expression refers to an attribute that does not exist in the "
                         "item"
                     )
@@ -75,16 +65,14 @@ def sortable(path: Path) -> list[tuple[bool, str | int]]:
 
 
 def check_paths(paths: list[Path], keys: set[str]) -> None:
-    """Raise ExpressionError if an update has overlapping paths, or changes the key."""
+    """Raise Invalid if an update has overlapping paths, or changes the key."""
     for i, path in enumerate(paths):
         if path[0] in keys:
-            raise ExpressionError(
-                f"Cannot update attribute {path[0]}. This attribute is part of the key"
-            )
+            raise Invalid(f"Cannot update attribute {path[0]}. This attribute is part of the key")
         for other in paths[:i]:
             length = min(len(path), len(other))
             if path[:length] == other[:length]:
-                raise ExpressionError(
+                raise Invalid(
                     "Two document paths overlap with each other; must remove or rewrite one of "
                     f"these paths; path one: {list(other)}, path two: {list(path)}"
                 )
@@ -100,7 +88,7 @@ def inner(item: Item, path: Path) -> Any:
         else:
             known = place.get(each)
         if not known or kind not in known:
-            raise ExpressionError(
+            raise Invalid(
                 "The document path provided in the update expression is invalid for update"
             )
         copied = list(known["L"]) if kind == "L" else dict(known["M"])
@@ -128,15 +116,13 @@ def added(before: Value | None, value: Value) -> Value:
     """Return a number plus another, or a set with the members of another."""
     ((kind, content),) = value.items()
     if kind not in {"N", *SETS}:
-        raise ExpressionError(
-            f"Incorrect operand type for operator or function; operator: ADD; {kind}"
-        )
+        raise Invalid(f"Incorrect operand type for operator or function; operator: ADD; {kind}")
     if before is None:
         return value
     if kind not in before:
-        raise ExpressionError("An operand in the update expression has an incorrect data type")
+        raise Invalid("An operand in the update expression has an incorrect data type")
     if kind == "N":
-        return number(Decimal(before["N"]) + Decimal(content))
+        return {"N": total(Decimal(before["N"]), Decimal(content))}
     return {kind: list(dict.fromkeys([*before[kind], *content]))}
 
 
@@ -144,7 +130,7 @@ def subtracted(before: Value | None, value: Value) -> Value | None:
     """Return a set without the members of another; None if nothing is left."""
     ((kind, content),) = value.items()
     if kind not in SETS or (before is not None and kind not in before):
-        raise ExpressionError("An operand in the update expression has an incorrect data type")
+        raise Invalid("An operand in the update expression has an incorrect data type")
     left = [each for each in before[kind] if each not in content] if before else []
     return {kind: left} if left else None
 
