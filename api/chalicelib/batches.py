@@ -26,7 +26,7 @@ from config.contract.job import (
 from config.contract.references import is_chain
 from config.contract.table_access import Busy
 from config.contract.writes import Write, put_new, reserve
-from config.contract.writing import WITH_LOSS, fault
+from config.contract.writing import LATER_FORMATS, WITH_LOSS, fault
 
 # A transaction holds 100 items: these rows, at most eight counters, and the check of the batch.
 JOBS_PER_TRANSACTION = 90
@@ -97,7 +97,8 @@ def reuse_of(image: Mapping[str, Any]) -> str:
 
 def version_of(body: Mapping[str, Any], catalogue: Mapping[str, Any]) -> int:
     """Return the version of the messages of the jobs of a new batch."""
-    if body.get("write") or "incomplete" in body.get("read", {}):
+    is_written_anew = "quality" in body or body.get("format") in LATER_FORMATS
+    if body.get("write") or is_written_anew or "incomplete" in body.get("read", {}):
         return WRITING_VERSION
     if body.get("read") or body.get("across", "plane") != "plane":
         return READING_VERSION

@@ -73,7 +73,8 @@ UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "runnin
 # Versions of messages. A worker hands back the message of a job that it cannot do, for a newer one:
 # 1 is a chain of steps that gives one image; 2 is a recipe whose steps name images, keep them or
 # give tables; 3 has options that say how a file is read; 4 has options that say how it is written,
-# or that a file which ends within its pixels is read.
+# a quality, a format of `writing.LATER_FORMATS`, or that a file that ends within its pixels is
+# read.
 CHAIN_VERSION = 1
 RECIPE_VERSION = 2
 READING_VERSION = 3

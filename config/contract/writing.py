@@ -12,6 +12,8 @@ BYTES_MAX = 1 << 40
 
 # What results may be written in: the format of the original, or one of these. An OME-Zarr is a zip.
 RESULT_FORMATS = ("same", "jpeg", "png", "webp", "tiff", "avif", "jpegxl", "gif", "zarr")
+# Those that a worker which knows no options of writing does not know either.
+LATER_FORMATS = ("avif", "jpegxl", "gif", "zarr")
 # Those that are written with loss, or can be.
 WITH_LOSS = ("jpeg", "webp", "avif", "jpegxl")
 

@@ -94,6 +94,14 @@ def test_a_batch_may_say_how_its_results_are_written(api):
     assert api.get(f"/batches/{batch}")[1]["write"] == {}
 
 
+@pytest.mark.parametrize(
+    "asked", [{"format": "jpeg", "quality": 80}, {"quality": 80}, {"format": "avif"}]
+)
+def test_an_older_worker_gets_no_job_whose_result_it_would_write_otherwise(api, asked):
+    _, made = api.post("/batches", {"steps": STEPS, "images": images("a.png"), **asked})
+    assert api.row(made["batch"], made["jobs"][0]["job"]).version == WRITING_VERSION
+
+
 def test_an_older_worker_gets_no_job_of_an_incomplete_file(api):
     body = {"steps": STEPS, "images": images("a.png"), "read": {"incomplete": True}}
     _, made = api.post("/batches", body)

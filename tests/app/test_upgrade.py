@@ -9,14 +9,17 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from skimage import data
 
 from config.contract.settings import TOP
 from infra.local.app import LocalApp
+from tests.app import pictures
 from tests.app import test_app as life
 from tests.client import Client
 
@@ -102,9 +105,38 @@ def client(request, old, tmp_path_factory):
         pid = app.pids()[which]
         assert Path(f"/proc/{pid}/cwd").readlink() == old
         with Client(app.url) as client:
+            client.worker_log = app.folder / "worker.log"
             yield client
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda each: each.__name__.removeprefix("test_"))
 def test_a_job_s_life_is_the_same_while_one_side_is_old(client, claim):
     claim(client)
+
+
+def test_no_side_passes_over_the_quality_of_a_result(client):
+    files = [("cat.jpg", "image/jpeg", pictures.jpeg(data.astronaut()))]
+    body = {"steps": [{"operation": "invert"}], "format": "jpeg", "images": []}
+    sizes = []
+    for quality in (90, 30):
+        described = {"name": "cat.jpg", "type": "image/jpeg", "bytes": len(files[0][2])}
+        asked = {**body, "quality": quality, "images": [described]}
+        status, answer = client.call("POST", "/batches", asked)
+        if status == 422:
+            assert "quality" in answer["detail"], answer
+            return
+        batch, (job,) = client.submit(body["steps"], files, "jpeg", quality=quality)
+        until = time.monotonic() + 120
+        while (state := state_of(client, batch, job))["state"] == "queued":
+            if "message of a newer version" in client.worker_log.read_text():
+                return
+            assert time.monotonic() < until, state
+            time.sleep(0.1)
+        (done,) = client.wait(batch, 1).values()
+        sizes.append(len(client.download(done)))
+    assert sizes[1] < sizes[0] / 2
+
+
+def state_of(client, batch, job):
+    _, found = client.call("GET", f"/batches/{batch}")
+    return next(each for each in found["jobs"] if each["job"] == job)
