@@ -396,6 +396,18 @@ def test_an_object_is_sent_whole_that_is_replaced_meanwhile(tmp_path):
         assert not list(objects.folder.iterdir())
 
 
+def test_a_client_that_has_seen_enough_leaves_no_traceback(url, caplog):
+    put(url, "large", bytes(40 * MIB))
+    s3 = client(url)
+    for _ in range(3):
+        body = s3.get_object(Bucket="b", Key="large")["Body"]
+        body.read(1)
+        body.close()
+    # The server has met the closed connections when it has answered this.
+    assert len(read(url, "large").body) == 40 * MIB
+    assert not [each for each in caplog.records if each.name.startswith("aiohttp")]
+
+
 def test_what_is_received_in_vain_is_deleted(tmp_path):
     with store_at(tmp_path) as store:
         objects = store.objects

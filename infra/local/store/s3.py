@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
 from itertools import pairwise
@@ -386,12 +387,14 @@ async def send(
     request: web.Request, response: web.StreamResponse, blocks: Iterable[bytes]
 ) -> web.StreamResponse:
     """Send blocks of a file; they are read on another thread, as a disk may be slow."""
-    await response.prepare(request)
     iterator = iter(blocks)
     loop = asyncio.get_running_loop()
-    while block := await loop.run_in_executor(None, next, iterator, b""):
-        await response.write(block)
-    await response.write_eof()
+    # A client may close the connection when it has seen enough.
+    with suppress(ConnectionResetError):
+        await response.prepare(request)
+        while block := await loop.run_in_executor(None, next, iterator, b""):
+            await response.write(block)
+        await response.write_eof()
     return response
 
 
