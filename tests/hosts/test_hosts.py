@@ -237,8 +237,10 @@ def test_three_hosts_write_the_file_of_one(lab, job, tmp_path):
 def test_a_link_that_loses_packets_costs_time_alone(lab, job):
     lab.lose_packets("c", 0.05)
     lab.start_agent("c")
-    lost = said_lost(lab)
-    lab.ask(**job | {"hosts": "ac"})
-    check(lab, job)
-    assert said_lost(lab) == lost
-    lab.end_agent("c")
+    try:
+        lost = said_lost(lab)
+        lab.ask(**job | {"hosts": "ac"})
+        check(lab, job)
+        assert said_lost(lab) == lost
+    finally:
+        lab.end_agent("c")
