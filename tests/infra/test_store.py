@@ -54,6 +54,11 @@ def code_of(answer):
 def test_what_the_app_never_asks_for_is_refused_with_a_sentence(url):
     with pytest.raises(ClientError, match="not offered on one machine"):
         client(url).put_object_tagging(Bucket="b", Key="k", Tagging={"TagSet": []})
+    objects = [{"Key": "k", "ETag": '"e"'}]
+    with pytest.raises(ClientError, match="not offered on one machine"):
+        client(url).delete_objects(Bucket="b", Delete={"Objects": objects})
+    with pytest.raises(ClientError, match="not offered on one machine"):
+        client(url).get_object(Bucket="b", Key="k", PartNumber=1)
     with pytest.raises(ClientError, match="not offered on one machine"):
         client(url, "dynamodb").describe_limits()
 
