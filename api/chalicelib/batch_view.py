@@ -9,7 +9,7 @@ from chalicelib.fleet import START_MINUTES, STARTING
 from chalicelib.problems import Problem
 from chalicelib.schemas import PAGE_MAX
 from chalicelib.services import Services
-from config.contract import resources
+from config.contract import recipe, resources
 from config.contract.job import UNFINISHED, Job
 from config.contract.node import Node
 
@@ -52,7 +52,7 @@ def show(services: Services, batch_id: str, since: str, limit: str) -> dict[str,
     more = more or len(rows) < len(found_rows)
     return {
         "batch": batch_id,
-        "steps": list(batch.steps),
+        "steps": recipe.with_unset(batch.steps, services.catalogue),
         "format": batch.format,
         "depth": batch.depth,
         "metadata": batch.metadata,

@@ -178,7 +178,7 @@ def create(services: Services, body: Mapping[str, Any], key: str, visitor: str) 
     quotas.check(services, visitor, bytes_of(body))
     batch = Batch(
         batch=digest(key)[:32],
-        steps=tuple(body["steps"]),
+        steps=tuple(recipe.without_unset(body["steps"], services.catalogue)),
         format=body.get("format", "same"),
         depth=body.get("depth", "input"),
         metadata=body.get("metadata", "keep"),

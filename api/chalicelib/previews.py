@@ -13,7 +13,7 @@ from chalicelib.problems import Problem
 from chalicelib.queue import BrokerError, Publisher
 from chalicelib.services import Services
 from chalicelib.services import publisher as make_publisher
-from config.contract import resources
+from config.contract import recipe, resources
 from config.contract.preview import Answer, Question
 
 # Open connections that no request uses now.
@@ -32,7 +32,8 @@ def make(services: Services, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not services.publisher.in_reach:
         raise Problem(501, "this installation has no previews: its worker sleeps between batches")
-    question = Question(body["picture"], content_of(body), tuple(body["steps"]), body.get("read"))
+    steps = recipe.without_unset(body["steps"], services.catalogue)
+    question = Question(body["picture"], content_of(body), tuple(steps), body.get("read"))
     try:
         with asker(services) as publisher:
             answer = Answer.from_bytes(publisher.ask(question.to_bytes(), resources.PREVIEWS))

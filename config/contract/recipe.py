@@ -77,6 +77,43 @@ def by_name(catalogue: Schema) -> dict[str, Schema]:
     return {each["name"]: each for each in catalogue["operations"]}
 
 
+def without_unset(steps: Sequence[Step], catalogue: Schema) -> list[dict[str, Any]]:
+    """Leave out the parameters that are null by default and in the steps, as for the worker.
+
+    They are the ones that operations are given later, and a worker of an older version refuses what
+    it does not know. A worker fills them in again.
+
+    Parameters
+    ----------
+    steps : sequence of mapping
+        As `check` returns them.
+    catalogue : mapping
+        That they were checked against.
+    """
+    operations = by_name(catalogue)
+    return [
+        {name: value for name, value in step.items() if name not in unset(step, operations)}
+        for step in steps
+    ]
+
+
+def with_unset(steps: Sequence[Step], catalogue: Schema) -> list[dict[str, Any]]:
+    """Put in again what `without_unset` has left out."""
+    operations = by_name(catalogue)
+    return [{**dict.fromkeys(unset(step, operations)), **step} for step in steps]
+
+
+def unset(step: Step, operations: Mapping[str, Schema]) -> set[str]:
+    """Return the parameters of a step that are null by default, and that it does not set."""
+    known = operations.get(step["operation"])
+    properties: Mapping[str, Schema] = known["parameters"]["properties"] if known else {}
+    return {
+        name
+        for name, schema in properties.items()
+        if schema["default"] is None and step.get(name) is None
+    }
+
+
 def check_step(where: str, step: Any, operations: Mapping[str, Schema]) -> dict[str, Any]:
     """Check one step and fill in its defaults; `where` begins the error sentences."""
     if not isinstance(step, Mapping):

@@ -79,6 +79,14 @@ def test_a_batch_may_say_how_its_files_are_read(api):
     assert (found["read"], found["across"]) == ({}, "plane")
 
 
+def test_an_older_worker_does_not_meet_parameters_that_are_not_set(api):
+    batch, _ = api.batch(steps=({"operation": "gaussian", "sigma": 2},))
+    (kept,) = api.table.batch(batch).steps
+    (shown,) = api.get(f"/batches/{batch}")[1]["steps"]
+    assert shown == {**kept, "sigma_columns": None}
+    assert "sigma_columns" not in kept
+
+
 def test_a_batch_may_say_how_its_results_are_written(api):
     write = {"compression": "jpeg", "layout": "cog", "subsampling": "420"}
     body = {"steps": STEPS, "images": images("a.png"), "format": "tiff", "quality": 80}

@@ -21,6 +21,18 @@ def test_defaults_are_filled_in():
     ]
 
 
+def test_parameters_that_are_not_set_are_left_out_for_older_workers_and_put_in_again():
+    asked = [{"operation": "gaussian", "sigma": 2}, {"operation": "invert"}]
+    steps = recipe.check(asked, CATALOGUE, 20)
+    sent = recipe.without_unset(steps, CATALOGUE)
+    assert steps[0]["sigma_columns"] is None
+    assert "sigma_columns" not in sent[0]
+    assert sent[0]["sigma"] == 2
+    assert recipe.with_unset(sent, CATALOGUE) == steps == recipe.check(sent, CATALOGUE, 20)
+    chosen = recipe.check([{**asked[0], "sigma_columns": 1}], CATALOGUE, 20)
+    assert recipe.without_unset(chosen, CATALOGUE) == chosen
+
+
 def test_a_number_has_one_type_however_json_writes_it():
     [whole], [broken] = (
         recipe.check([{"operation": "gaussian", "sigma": sigma}], CATALOGUE, 1)
