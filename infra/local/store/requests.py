@@ -51,6 +51,11 @@ EXPRESSIONS: dict[str, Callable[[str], Any]] = {
 }
 NAMES, VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
 TOKENS = {NAMES: re.compile(r"#\w+", re.ASCII), VALUES: re.compile(r":\w+", re.ASCII)}
+UNDEFINED = {
+    NAMES: "An expression attribute name used in the document path is not defined; "
+    "attribute name: {}",
+    VALUES: "An expression attribute value used in expression is not defined; attribute value: {}",
+}
 CONDITION = {"ConditionExpression", NAMES, VALUES, "ReturnValuesOnConditionCheckFailure"}
 PAGE = {
     *("TableName", "IndexName", "FilterExpression", "ProjectionExpression", NAMES, VALUES),
@@ -224,10 +229,7 @@ def check_tokens(request: Request, name: str, token: re.Pattern[str], used: set[
     mark = token.pattern[0]
     wanted = {each for each in used if each.startswith(mark)}
     if missing := wanted - (given or {}).keys():
-        raise Invalid(
-            f"An expression attribute {'name' if mark == '#' else 'value'} used in the expression "
-            f"is not defined: {', '.join(sorted(missing))}"
-        )
+        raise Invalid(UNDEFINED[name].format(sorted(missing)[0]))
     if unused := (given or {}).keys() - wanted:
         keys = ", ".join(sorted(unused))
         raise Invalid(f"Value provided in {name} unused in expressions: keys: {{{keys}}}")
