@@ -196,7 +196,7 @@ def test_an_upload_is_joined_once_also_when_asked_twice_at_a_time(url):
 
     def join(_):
         try:
-            return client(url).complete_multipart_upload(**whole)["ETag"]
+            return s3.complete_multipart_upload(**whole)["ETag"]
         except ClientError as error:
             return error.response["Error"]["Code"]
 
