@@ -63,5 +63,7 @@ def worker(beside, tmp_path_factory):
             *("--env-file", "/root/worker.env"),
             *("--base-image", "dip-base"),
             *("--memory", "4g"),
+            # It builds an image and compiles kernels: minutes, on a busy machine many.
+            timeout=1500,
         )
         yield machine

@@ -14,7 +14,7 @@ import pytest
 from tests.app import pictures
 from tests.machines.conftest import UNIT
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 # Seconds of work for one image on one rank.
 LONG = [{"operation": "median", "footprint": "disk", "radius": 8}] * 4
