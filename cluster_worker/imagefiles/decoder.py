@@ -28,7 +28,7 @@ from cluster_worker.imagefiles.decoder_messages import (
 )
 from cluster_worker.imagefiles.formats import check_size
 from cluster_worker.imagefiles.warm_child import MEMORY_BYTES_MAX, SECONDS_MAX, WarmChild
-from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.pixels.stack import Stack
 
@@ -359,7 +359,7 @@ class Decoder(WarmChild):
         self.ask("picture", header.name, "encode", asked)
 
     def write_values(
-        self, path: Path, pixels: Pixels, name: str, alpha: bool | None = None
+        self, path: Path, pixels: Pixels, name: str, image: ImageHeader | None = None
     ) -> None:
         """Write the values of an image in shared memory, as `drawing.write_values` does.
 
@@ -371,8 +371,8 @@ class Decoder(WarmChild):
             The image.
         name : str
             Begins every error sentence.
-        alpha : bool, optional
-            Whether the last channel is alpha; by default it is with 2 or 4 channels.
+        image : ImageHeader, optional
+            What it is; by default the last of 2 or 4 channels is alpha.
 
         Raises
         ------
@@ -381,10 +381,11 @@ class Decoder(WarmChild):
         OSError
             If the file cannot be written.
         """
+        described = image or header_of(pixels.shape, pixels.dtype)
         asked = {
             "path": str(path.absolute()),
             "pixels": list(pixels),
-            "alpha": header_of(pixels.shape, "uint8", alpha).alpha,
+            "image": described._asdict(),
         }
         self.ask("values", name, "encode", asked)
 
@@ -393,7 +394,7 @@ class Decoder(WarmChild):
         path: Path,
         image: Pixels | tuple[Path, Header],
         name: str,
-        alpha: bool | None = None,
+        described: ImageHeader | None = None,
         has_values: bool = True,
     ) -> Iterator[tuple[int, int]]:
         """Write an image as a picture in tiles, band by band, as `drawing.TiledDrawing` does.
@@ -408,8 +409,9 @@ class Decoder(WarmChild):
             In shared memory, or in a file whose header has a block.
         name : str
             Begins every error sentence.
-        alpha : bool, optional
-            Whether the last channel is alpha; by default it is with 2 or 4 channels.
+        described : ImageHeader, optional
+            What the image is; by default as its file says, and of pixels the last of 2 or 4
+            channels is alpha.
         has_values : bool
             Whether the file gets the image's values, too.
 
@@ -427,15 +429,16 @@ class Decoder(WarmChild):
         """
         asked: dict[str, Any]
         if isinstance(image, Pixels):
-            shape, asked = image.shape, {"pixels": list(image)}
+            asked = {"pixels": list(image)}
+            described = described or header_of(image.shape, image.dtype)
         else:
             source, header = image
-            shape, alpha = header.shape, header.has_alpha
+            described = header.image
             wire = header_to_json(without_burden(header))
             asked = {"file": str(source.absolute()), "header": wire}
-        asked["alpha"] = header_of(shape, "uint8", alpha).alpha
-        asked |= {"path": str(path.absolute()), "has_values": has_values}
-        rows = shape[0]
+        asked |= {"image": described._asdict(), "path": str(path.absolute())}
+        asked["has_values"] = has_values
+        rows = described.shape[0]
         top = 0
         while top < rows:
             answer = self.ask("draw", name, "draw", {"top": top, **asked})

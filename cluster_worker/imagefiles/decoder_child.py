@@ -22,6 +22,7 @@ from cluster_worker.imagefiles.codecs.mapped import released
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
+    image_from_json,
     stack_from_json,
 )
 from cluster_worker.imagefiles.drawing import (
@@ -32,7 +33,6 @@ from cluster_worker.imagefiles.drawing import (
     write_picture,
     write_values,
 )
-from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.memory import private_bytes, trim_heap
 from cluster_worker.pixels.shared_memory import Pixels, pages_of
 
@@ -194,25 +194,23 @@ def picture(question: Mapping[str, Any]) -> dict[str, Any]:
 def values(question: Mapping[str, Any]) -> dict[str, Any]:
     """Write the values of the shared pixels, for the page."""
     image = pixels_of(question["pixels"]).map(writable=False)
-    described = ImageHeader(image.shape, image.dtype.name, alpha=question["alpha"])
-    write_values(Path(question["path"]), image, described)
+    write_values(Path(question["path"]), image, image_from_json(question["image"]))
     return {}
 
 
 def draw(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draw the next band of a picture in tiles; the answer is the row where the band ends."""
-    path, (shape, dtype, read) = Path(question["path"]), image_of(question)
-    image = ImageHeader(shape, dtype, alpha=question["alpha"])
-    return {"next": DRAWING.draw(path, image, read, question["top"], question["has_values"])}
+    path, image = Path(question["path"]), image_from_json(question["image"])
+    how = reader_of(question), question["top"], question["has_values"]
+    return {"next": DRAWING.draw(path, image, *how)}
 
 
-def image_of(question: Mapping[str, Any]) -> tuple[tuple[int, ...], str, ReadSpan]:
-    """Return shape, dtype and reader of the image to draw: shared pixels, or a file by windows."""
+def reader_of(question: Mapping[str, Any]) -> ReadSpan:
+    """Return the reader of the image to draw: shared pixels, or a file by windows."""
     if "pixels" in question:
-        pixels = pixels_of(question["pixels"])
-        return pixels.shape, pixels.dtype, reader_of_array(pixels.map(writable=False))
+        return reader_of_array(pixels_of(question["pixels"]).map(writable=False))
     header = header_from_json(question["header"], question["header"]["name"])
-    return header.shape, header.dtype, reader_of_file(Path(question["file"]), header)
+    return reader_of_file(Path(question["file"]), header)
 
 
 def pixels_of(wire: list[Any]) -> Pixels:

@@ -45,7 +45,7 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
     image : ndarray
         (rows, columns) or (rows, columns, channels), of any dtype that files hold.
     header : Header
-        Of the image, for its alpha and its colour profile.
+        Of the image, for its alpha, its value without data and its colour profile.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def write_picture(path: Path, image: Image, header: Header) -> None:
     OSError
         If the file cannot be written.
     """
-    shown = viewable(without_axis(seen(image, header.image)))
+    seen_image = without_axis(seen(image, header.image))
+    shown = viewable(seen_image, described=header.image)
     plain = replace(
         header,
         image=header_of(shown.shape, "uint8"),
@@ -83,7 +84,7 @@ def write_values(path: Path, image: Image, described: ImageHeader) -> None:
     image : ndarray
         (rows, columns) or (rows, columns, channels), of any dtype that files hold.
     described : ImageHeader
-        Of the image, for its alpha.
+        Of the image, for its alpha and its value without data.
 
     Raises
     ------
@@ -102,7 +103,8 @@ def values_writer(path: Path, image: ImageHeader, read: ReadSpan) -> ValuesWrite
         limits = expected = WHOLE_RANGES[image.dtype]
     else:
         limits = limits_of(image, read)
-        expected = value_range(read(each) for each in sample_windows(image.shape))
+        windows = sample_windows(image.shape)
+        expected = value_range((read(each) for each in windows), image)
     return ValuesWriter(path, image, limits, expected)
 
 
@@ -170,7 +172,7 @@ class TiledDrawing:
         path : Path
             The file to write.
         image : ImageHeader
-            Its shape, dtype and alpha.
+            Its shape, dtype, kind, alpha and value without data.
         read : callable
             Reads the pixels of a span of the image.
         top : int
@@ -222,7 +224,8 @@ class TiledDrawing:
 def limits_of(image: ImageHeader, read: ReadSpan) -> Limits:
     """Compute the values to show as black and as white from windows of an image."""
     windows = sample_windows(image.shape)
-    return contrast_limits(without_axis(seen(read(each), image)) for each in windows)
+    blocks = (without_axis(seen(read(each), image)) for each in windows)
+    return contrast_limits(blocks, image)
 
 
 def reader_of_array(image: Image) -> ReadSpan:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.tiling import Span
 
 Image = NDArray[Any]
@@ -21,7 +22,9 @@ WINDOWS, WINDOW_SIDE = 8, 256
 CHUNK_ROWS = 256
 
 
-def viewable(image: Image, limits: Limits | None = None) -> Image:
+def viewable(
+    image: Image, limits: Limits | None = None, described: ImageHeader | None = None
+) -> Image:
     """Convert an image to uint8 for a screen.
 
     Images of uint8 stay as they are, and masks become 0 and 255. All others are stretched so that
@@ -35,6 +38,8 @@ def viewable(image: Image, limits: Limits | None = None) -> Image:
     limits : tuple of float, optional
         From `contrast_limits`, if the image is cut from a larger one; computed from the image by
         default.
+    described : ImageHeader, optional
+        What the image is: pixels without data do not count for the limits.
 
     Returns
     -------
@@ -46,7 +51,8 @@ def viewable(image: Image, limits: Limits | None = None) -> Image:
     if image.dtype == np.bool_:
         return image.astype(np.uint8) * np.uint8(255)
     if limits is None:
-        limits = contrast_limits(image[span.slices] for span in sample_windows(image.shape[:2]))
+        windows = sample_windows(image.shape[:2])
+        limits = contrast_limits((image[each.slices] for each in windows), described)
     shown = np.empty(image.shape, np.uint8)
     for top in range(0, len(image), CHUNK_ROWS):
         rows = slice(top, top + CHUNK_ROWS)
@@ -64,32 +70,74 @@ def stretched(image: Image, limits: Limits) -> Image:
     return shown
 
 
-def contrast_limits(blocks: Iterable[Image]) -> Limits:
+def contrast_limits(blocks: Iterable[Image], described: ImageHeader | None = None) -> Limits:
     """Compute the values to show as black and as white.
 
     Parameters
     ----------
     blocks : iterable of ndarray
         Blocks of one image; their alpha is ignored.
+    described : ImageHeader, optional
+        What the image is, for its value of pixels without data.
 
     Returns
     -------
     float, float
-        The `TAIL_PERCENT` percentiles from below and above; the smallest and the largest value if
-        these are equal.
+        The `TAIL_PERCENT` percentiles from below and above of the pixels with data; the smallest
+        and the largest value if these are equal; 0, 0 if no pixel has data.
     """
-    values = np.concatenate([finite(colours(each)).ravel() for each in blocks])
+    values = np.concatenate([known_values(colours(each), described) for each in blocks])
+    if not values.size:
+        return 0.0, 0.0
     low, high = np.percentile(values, (TAIL_PERCENT, 100 - TAIL_PERCENT))
     if low == high:
         low, high = values.min(), values.max()
     return float(low), float(high)
 
 
-def value_range(blocks: Iterable[Image]) -> Limits:
-    """Return the smallest and the largest finite value of blocks, alpha included; 0, 0 if none."""
+def known_values(image: Image, described: ImageHeader | None) -> Image:
+    """Return the samples of a block that hold data, as a row of float32."""
+    known = has_data(image, described)
+    with np.errstate(over="ignore"):
+        values = (image.ravel() if known is None else image[known]).astype(np.float32)
+    return values[np.isfinite(values)]
+
+
+def has_data(image: Image, described: ImageHeader | None) -> NDArray[np.bool_] | None:
+    """Return which samples hold data: not the value for none, and no NaN or infinity.
+
+    Parameters
+    ----------
+    image : ndarray
+        A block of an image, or some of its channels.
+    described : ImageHeader or None
+        The image. A pixel of a picture has no data if all its colours have the value; each band
+        misses pixels of its own. The value means nothing in masks and beside alpha.
+
+    Returns
+    -------
+    ndarray or None
+        Of the shape of the block; None if all samples hold data.
+    """
+    known = np.isfinite(image) if image.dtype.kind == "f" else None
+    if described is None or described.nodata is None or described.alpha or image.dtype == bool:
+        return known
+    with np.errstate(over="ignore"):
+        lacks = np.asarray(image == described.nodata)
+    if described.kind == "picture" and image.ndim == 3:
+        lacks = np.broadcast_to(lacks.all(axis=2, keepdims=True), image.shape)
+    return ~lacks if known is None else known & ~lacks
+
+
+def value_range(blocks: Iterable[Image], described: ImageHeader | None = None) -> Limits:
+    """Return the smallest and the largest value of blocks that is data, alpha included.
+
+    0, 0 if there is none; `described` is as in `has_data`.
+    """
     low, high = np.inf, -np.inf
     for block in blocks:
-        values = block[np.isfinite(block)]
+        known = has_data(block, described)
+        values = block if known is None else block[known]
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     return (low, high) if low <= high else (0.0, 0.0)

@@ -26,10 +26,12 @@ from cluster_worker.log import event
 from cluster_worker.node.consumer import Address, RpcServer
 from cluster_worker.node.samples import samples
 from cluster_worker.node.views import SHOWN_DTYPES
-from cluster_worker.pixels.header import header_of
+from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.pixels.stack import choice_of
 from cluster_worker.plan.nodata import stands_apart
+from cluster_worker.plan.passes import Plan
+from cluster_worker.plan.recipe import RecipePlan
 from config.contract import resources
 from config.contract.preview import CONTENT_BYTES_MAX, Answer, Question
 from config.contract.settings import WorkerSettings
@@ -129,6 +131,14 @@ def facts(header: Header, whole: Header) -> dict[str, Any]:
     }
 
 
+def result_image(image: ImageHeader, planned: Plan | RecipePlan) -> ImageHeader:
+    """Return what the result of a preview is; pixels without data have the value of the image."""
+    result = header_of(planned.result_shape, planned.result_dtype, planned.result_alpha)
+    keeps_value = stands_apart(image) and result.dtype == image.dtype
+    nodata = image.nodata if keeps_value else None
+    return result._replace(kind=planned.result_kind, nodata=nodata)
+
+
 class Previewer:
     """Runs recipes on small pictures, in an engine of its own beside the one that runs the jobs.
 
@@ -225,8 +235,11 @@ class Previewer:
                 planned = job.plan
                 is_plain = job.result.dtype.name in SHOWN_DTYPES
                 shown = viewable(job.result) if is_plain else job.result
-                smaller = thinned if planned.result_kind == "labels" else halved
-                content, is_whole = self.encode_to_fit(shown, header, Path(folder), smaller)
+                result = result_image(request.image, planned)
+                is_thinned = planned.result_kind == "labels" or stands_apart(result)
+                smaller = thinned if is_thinned else halved
+                shown_as = replace(header, image=result, items=())
+                content, is_whole = self.encode_to_fit(shown, shown_as, Path(folder), smaller)
                 return Answer(
                     content,
                     margin=planned.margin if is_whole else None,
@@ -301,15 +314,15 @@ class Previewer:
 
     def encode(self, image: NDArray[Any], header: Header, folder: Path) -> bytes:
         """Encode as PNG, or as values if they are not of 8 bits."""
-        is_plain = image.dtype == np.uint8
+        described = header.image._replace(shape=image.shape)
         pixels = Pixels(str(folder / "result"), image.shape, image.dtype.name)
         Path(pixels.path).write_bytes(np.ascontiguousarray(image).tobytes())
         path = folder / "preview"
-        if is_plain:
-            shown_as = replace(header, image=header_of(image.shape, "uint8"), items=())
-            self.decoder.write(path, pixels, "png", shown_as)
+        if image.dtype == np.uint8:
+            plainly = replace(header, image=header_of(image.shape, "uint8"))
+            self.decoder.write(path, pixels, "png", plainly)
         else:
-            self.decoder.write_values(path, pixels, NAME)
+            self.decoder.write_values(path, pixels, NAME, described)
         return path.read_bytes()
 
     def __enter__(self) -> Self:

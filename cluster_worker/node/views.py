@@ -22,6 +22,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.drawing import BAND_ROWS
 from cluster_worker.imagefiles.viewing import sample_windows
 from cluster_worker.objects.images import ObjectFile
+from cluster_worker.pixels.header import ImageHeader
 from cluster_worker.pixels.shared_memory import Pixels
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.recipe import plan_any
@@ -130,12 +131,12 @@ class Views:
             # While the picture gets its values, they lie on disk twice.
             nbytes = (1 + 2 * np.dtype(self.dtype(image)).itemsize) * math.prod(self.shapes[image])
             has_values = nbytes <= shutil.disk_usage(folder).free / 2
-            how = name, header.has_alpha, has_values
+            how = name, header.image, has_values
             with ExitStack() as stack:
                 found = (pixels, None) if pixels else self.in_file(image, decoder, target, stack)
                 self.draw_bands(path, decoder, found, how, check)
         elif pixels and path.suffix == ".values":
-            decoder.write_values(path, pixels, name, header.has_alpha)
+            decoder.write_values(path, pixels, name, header.image)
         elif pixels:
             decoder.write_picture(path, pixels, header)
         return path
@@ -166,7 +167,7 @@ class Views:
         path: Path,
         decoder: Decoder,
         given: Drawn,
-        how: tuple[str, bool, bool],
+        how: tuple[str, ImageHeader, bool],
         check: Callable[[], None],
     ) -> None:
         """Draw a picture in tiles; what a band needs of an object is fetched before."""

@@ -18,6 +18,7 @@ from isal import isal_zlib
 
 from cluster_worker.imagefiles.codecs.header import Image
 from cluster_worker.imagefiles.codecs.threads import in_threads
+from cluster_worker.imagefiles.viewing import has_data
 from cluster_worker.pixels.header import ImageHeader
 
 # Rows and columns of a tile. A page reads a whole tile for one pixel, so tiles are small.
@@ -47,14 +48,12 @@ class Counter:
 
     Values of at most 16 bits are counted one by one. Others are counted in `BINS` bins over a range
     that must be known before; values beyond it count in the first or last bin. Values that are not
-    finite are not counted.
+    finite, and that of pixels without data, are not counted.
 
     Parameters
     ----------
-    dtype : str
-        Of the image.
-    channels : int
-        Of the image, alpha included.
+    image : ImageHeader
+        The image.
     expected : tuple of float
         The smallest and the largest value, as far as they are known.
 
@@ -64,8 +63,9 @@ class Counter:
         (channels, values or bins).
     """
 
-    def __init__(self, dtype: str, channels: int, expected: tuple[float, float]) -> None:
-        kind = np.dtype(dtype)
+    def __init__(self, image: ImageHeader, expected: tuple[float, float]) -> None:
+        self.image = image
+        kind = np.dtype(image.dtype)
         self.is_exact = kind.kind == "b" or (kind.kind in "iu" and kind.itemsize <= 2)
         if self.is_exact:
             self.first = 0 if kind.kind in "bu" else int(np.iinfo(kind).min)
@@ -73,22 +73,27 @@ class Counter:
         else:
             self.low, self.high = expected
             size = BINS
+        channels = image.shape[2] if len(image.shape) == 3 else 1
         self.counts = np.zeros((channels, size), np.int64)
 
     def add(self, band: Image) -> None:
         """Count the values of some rows, (rows, columns, channels)."""
         for top in range(0, len(band), COUNTED_ROWS):
+            rows = band[top : top + COUNTED_ROWS]
+            known = has_data(rows, self.image)
             for channel, counts in enumerate(self.counts):
-                values = band[top : top + COUNTED_ROWS, :, channel].ravel()
+                values = rows[..., channel]
+                values = values.ravel() if known is None else values[known[..., channel]]
                 counts += np.bincount(self.bins_of(values), minlength=len(counts))
 
     def bins_of(self, values: Image) -> Image:
-        """Return the bin of each value that is finite."""
+        """Return the bin of each finite value."""
         if self.is_exact:
             return values.astype(np.int64) - self.first
-        finite = values[np.isfinite(values)].astype(np.float64)
         scale = BINS / ((self.high - self.low) or 1.0)
-        bins: Image = np.clip((finite - self.low) * scale, 0, BINS - 1).astype(np.int64)
+        bins: Image = np.clip((values.astype(np.float64) - self.low) * scale, 0, BINS - 1).astype(
+            np.int64
+        )
         return bins
 
     def histogram(self) -> dict[str, Any]:
@@ -116,7 +121,7 @@ class ValuesWriter:
     path : Path
         The file to write.
     image : ImageHeader
-        Its shape, dtype and alpha.
+        Its shape, dtype, kind, alpha and value without data.
     limits, expected : tuple of float
         Values shown as black and as white; smallest and largest value, as far as they are known.
 
@@ -137,8 +142,7 @@ class ValuesWriter:
         self.image = image
         self.dtype = image.dtype
         self.limits = limits
-        channels = image.shape[2] if len(image.shape) == 3 else 1
-        self.counter = Counter(image.dtype, channels, expected)
+        self.counter = Counter(image, expected)
         rows, columns = image.shape[:2]
         self.index = np.zeros(-(-rows // SIDE) * -(-columns // SIDE), ENTRY)
         self.entry = 0

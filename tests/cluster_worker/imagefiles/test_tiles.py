@@ -151,6 +151,26 @@ def test_a_picture_of_sixteen_bits_is_a_png_with_contrast(tmp_path):
     assert found.max() == 255
 
 
+@pytest.mark.slow
+def test_pixels_without_data_are_left_out_of_the_contrast_of_a_picture_in_tiles(tmp_path):
+    image = PHOTOGRAPH[..., 1].astype(np.int16) + 300
+    image[:, ::2] = -9999
+    source = tmp_path / "in.tif"
+    tag = (42113, "s", 0, "-9999", True)
+    tifffile.imwrite(source, image, tile=(256, 256), extratags=[tag], metadata=None)
+    with Decoder() as decoder:
+        header = decoder.read_header(source, "in.tif")
+        list(decoder.draw(tmp_path / "file", (source, header), "in.tif"))
+        pixels = in_memory(tmp_path / "pixels", image)
+        list(decoder.draw(tmp_path / "memory", pixels, "in.tif", header.image))
+        decoder.write_picture(tmp_path / "out.png", pixels, header)
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "memory").read_bytes()
+    found = np.asarray(Image.open(tmp_path / "out.png"))
+    expected = viewable(image[:, 1::2])
+    assert abs(found[:, 1::2].astype(int) - expected).max() <= 1
+    assert (found[:, ::2] == 0).all()
+
+
 def test_contrast_is_that_of_all_pixels_where_an_image_is_small_and_of_windows_elsewhere():
     image = np.random.default_rng(0).integers(0, 4000, (700, 300)).astype(np.uint16)
     shown = viewable(image)

@@ -9,6 +9,7 @@ from skimage import data
 
 from cluster_worker.imagefiles.codecs.values import BINS, ENTRY, HEAD, SIDE, ValuesWriter
 from cluster_worker.imagefiles.drawing import write_values
+from cluster_worker.imagefiles.viewing import has_data
 from cluster_worker.pixels.header import header_of
 
 GRAY = np.tile(data.camera(), (1, 2))[:300, :700]
@@ -87,6 +88,28 @@ def test_values_beyond_the_range_that_was_expected_count_in_the_last_bins(tmp_pa
     summary, _ = values_of((tmp_path / "values").read_bytes())
     [counts] = summary["histogram"]["counts"]
     assert (counts[0], counts[BINS // 2], counts[-1]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float32"])
+def test_pixels_without_data_count_neither_for_the_contrast_nor_for_the_histogram(tmp_path, dtype):
+    image = np.arange(300 * 200).reshape(300, 200).astype(dtype) % 500
+    expected, _ = written(tmp_path / "whole", image[100:])
+    image[:100] = -9999
+    described = header_of(image.shape, dtype)._replace(kind="intensity", nodata=-9999.0)
+    write_values(tmp_path / "values", image, described)
+    summary, found = values_of((tmp_path / "values").read_bytes())
+    np.testing.assert_array_equal(found, image)
+    assert summary["limits"] == expected["limits"]
+    assert summary["histogram"] == expected["histogram"]
+
+
+def test_a_pixel_of_a_picture_has_data_unless_all_its_colours_have_the_value():
+    image = np.array([[[0, 0, 0], [0, 9, 0]]], np.uint16)
+    described = header_of(image.shape, "uint16")._replace(nodata=0.0)
+    np.testing.assert_array_equal(has_data(image, described), [[[False] * 3, [True] * 3]])
+    bands = described._replace(kind="bands")
+    np.testing.assert_array_equal(has_data(image, bands), image > 0)
+    assert has_data(image, described._replace(nodata=None)) is None
 
 
 @pytest.mark.parametrize("value", [7.0, np.nan])

@@ -178,6 +178,22 @@ def test_pixels_without_data_are_not_averaged_with_others(previewer):
     assert set(np.unique(pictures.pixels(answer.content))) == {100}
 
 
+@pytest.mark.slow
+def test_a_preview_s_contrast_leaves_pixels_without_data_out(previewer):
+    image = np.random.default_rng(5).integers(300, 800, (60, 80)).astype(np.uint16)
+    image[:30] = 60_000
+    content = pictures.png(image)
+    given = hashlib.sha256(content).hexdigest(), content, ({"operation": "median"},)
+    question = Question(*given, {"kind": "intensity", "nodata": 60_000})
+    answer = Answer.from_bytes(previewer.answer(question.to_bytes()))
+    assert answer.reason == ""
+    summary, values = values_of(answer.content)
+    assert (values[:30] == 60_000).all()
+    low, high = summary["limits"]
+    assert 300 <= low < high < 800
+    assert sum(map(sum, summary["histogram"]["counts"])) == 30 * 80
+
+
 def test_labels_are_made_smaller_without_new_ones():
     labels = np.array([[1, 1, 9], [1, 0, 9], [7, 7, 7]])
     np.testing.assert_array_equal(thinned(labels), [[1, 9], [7, 7]])
