@@ -31,6 +31,8 @@ export interface Small {
   readonly scale: number;
   /** Size of the whole image. */
   readonly size: Size;
+  /** The value of its pixels without data, as the file says. */
+  readonly nodata?: number | undefined;
 }
 
 /** A piece of an image, at full size, or of the smaller copy that the service has sent. */
@@ -137,7 +139,8 @@ async function shrinkRaster(raster: Raster): Promise<Small> {
     const height = Math.max(1, Math.round(size.height * scale));
     const bytes = await tiffOf(scale < 1 ? shrunk(raster, width, height) : raster);
     if (bytes.length <= BYTES_MAX) {
-      return { ...(await named(bytes)), scale: width / whole.width, size: whole };
+      const sent = await named(bytes);
+      return { ...sent, scale: width / whole.width, size: whole, nodata: raster.nodata };
     }
     scale *= 0.8;
   }
@@ -152,7 +155,8 @@ async function cut(file: File, piece: Point, plane: number): Promise<Crop> {
     const sent = await named(await tiffOf(source));
     const whole = raster.whole ?? size;
     const scale = size.width / whole.width;
-    return { ...sent, scale, size: whole, piece: { width, height }, source, own };
+    const { nodata } = raster;
+    return { ...sent, scale, size: whole, piece: { width, height }, source, own, nodata };
   }
   const whole = await createImageBitmap(file);
   const size = { width: whole.width, height: whole.height };

@@ -4,7 +4,12 @@ import { onUnread } from "../src/raster/elsewhere";
 import { addressOfRaster } from "../src/reading";
 import { type Step, newStep } from "../src/recipe";
 import type { Value } from "../src/operation";
-import { CANNY, GAUSSIAN } from "./parts";
+import type { Api } from "../src/api";
+import type { PreviewBody } from "../src/answers";
+import { createStore } from "../src/state/store";
+import { Desk } from "../src/work/desk";
+import { preview } from "../src/work/preview";
+import { CANNY, GAUSSIAN, catalogueOf } from "./parts";
 
 const OPERATIONS = [GAUSSIAN, CANNY];
 const SIZE = { width: 4000, height: 3000 };
@@ -96,4 +101,28 @@ test("a piece of a file that the service has halved is no exact one", async () =
   const full = await pieceOf(half);
   expect(full.crop).toMatchObject({ scale: 1, size: { width: 40, height: 30 } });
   expect(full.isExact).toBe(true);
+});
+
+test("a preview is told which value stands for no data: that of the file, unless another is chosen", async () => {
+  const samples = Int16Array.from({ length: 1200 }, (_, i) => (i % 3 > 0 ? i : -9999));
+  const raster = { width: 40, height: 30, channels: 1, hasAlpha: false, dtype: "int16", samples };
+  onUnread(() => Promise.resolve({ ...raster, nodata: -9999 }));
+  const asked: PreviewBody[] = [];
+  const api = {
+    preview: async (body: PreviewBody) => {
+      asked.push(body);
+      return { url: "data:,", margin: null, image_kind: "intensity", tables: [] };
+    },
+  } as unknown as Api;
+  const store = createStore();
+  store.dispatch({ type: "catalogue came", catalogue: catalogueOf(GAUSSIAN) });
+  const desk = new Desk(store, api);
+  const file = new File(["heights that nobody here reads"], "a");
+  const { signal } = new AbortController();
+  const show = () =>
+    preview(desk, file, [newStep(GAUSSIAN, "a")], { piece: null, plane: 0 }, signal);
+  await show();
+  store.dispatch({ type: "output chosen", output: { read: { nodata: "spread" } } });
+  await show();
+  expect(asked.map(({ read }) => read)).toEqual([{ nodata: -9999 }, { nodata: "spread" }]);
 });

@@ -128,6 +128,46 @@ test("a raster is scaled to means, but labels keep their numbers", () => {
   expect(new Set(shrunk(labels, 2, 2).samples)).toEqual(new Set([0, 2, 1]));
 });
 
+test("pixels without data count neither for means nor for the contrast", () => {
+  const hole = -9999;
+  const values = Int16Array.from({ length: 160 }, (_, i) => (i % 4 === 3 ? hole : 100 + i));
+  const heights = { ...ramp(160, 1), dtype: "int16", samples: values, nodata: hole };
+  expect([...shrunk(heights, 40, 1).samples.slice(0, 2)]).toEqual([101, 105]);
+  const { histogram, limits } = valuesOfRaster(heights);
+  expect(histogram.low).toBe(100);
+  expect(histogram.counts[0]?.reduce((sum, each) => sum + each)).toBe(120);
+  expect(limits[0]).toBeGreaterThanOrEqual(100);
+  const few = { ...heights, samples: values.map((value, i) => (i % 4 > 0 ? hole : value)) };
+  expect(new Set(shrunk(few, 40, 1).samples)).toEqual(new Set([hole]));
+});
+
+test("a pixel of three colours has data unless all of them have the value for none", () => {
+  const samples = Uint16Array.from([0, 0, 0, 0, 8, 0]);
+  const { histogram } = valuesOfRaster({ ...ramp(2, 1, 3), samples, nodata: 0 });
+  expect(histogram.counts.map((each) => each.reduce((sum, one) => sum + one))).toEqual([1, 1, 1]);
+});
+
+test.each([
+  ["300", 300],
+  ["-9", undefined],
+  ["nan", undefined],
+  ["1.5", undefined],
+])(
+  "the value %s for pixels without data is read where samples can have it",
+  async (text, value) => {
+    const file = bigEndian(1, [1, 44, 0, 5, 1, 94, 255, 251]);
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const view = new DataView(bytes.buffer);
+    const last = bytes.length - 4 - 12;
+    // The last entry becomes GDAL's, a text of 4 bytes in place.
+    view.setUint16(last, 42113);
+    view.setUint16(last + 2, 2);
+    view.setUint32(last + 4, 4);
+    bytes.set(new TextEncoder().encode(text.padEnd(4, "\0")), last + 8);
+    expect((await readTiff(fileOf(bytes)))?.nodata).toBe(value);
+  },
+);
+
 test("a piece has the values of its place", async () => {
   const piece = cutOf(ramp(5, 4), { x: 1, y: 2, width: 2, height: 2 });
   expect([...piece.samples]).toEqual([377, 384, 412, 419]);

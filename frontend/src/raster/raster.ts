@@ -15,6 +15,8 @@ export interface Raster {
   readonly samples: Samples;
   /** Size of the image that it is a smaller copy of, if it is one. */
   readonly whole?: { readonly width: number; readonly height: number };
+  /** The value of pixels that hold no data, if there is one. */
+  readonly nodata?: number;
 }
 
 // A page that holds more samples than this grows too large; those images are shown once processed.
@@ -97,12 +99,17 @@ export function cutOf(
   return { ...raster, width, height, samples };
 }
 
-/** Scale a raster down to means of its pixels; masks and labels to one pixel of each area. */
+/**
+ * Scale a raster down to means of its pixels; masks and labels to one pixel of each area.
+ *
+ * A mean is that of the pixels with data; an area of which less than half has data has none.
+ */
 export function shrunk(raster: Raster, width: number, height: number): Raster {
   const { channels } = raster;
   const samples = raster.samples.slice(0, width * height * channels);
   const isMean = hasManyValues(raster.samples);
   const isWhole = !raster.dtype.startsWith("float");
+  const lacks = lackingIn(raster);
   const edge = (place: number, all: number, parts: number) => Math.floor((place * all) / parts);
   for (let row = 0; row < height; row += 1) {
     const top = edge(row, raster.height, height);
@@ -112,17 +119,46 @@ export function shrunk(raster: Raster, width: number, height: number): Raster {
       const right = isMean ? Math.max(left + 1, edge(column + 1, raster.width, width)) : left + 1;
       for (let channel = 0; channel < channels; channel += 1) {
         let sum = 0;
+        let lacking = 0;
         for (let y = top; y < bottom; y += 1) {
           for (let x = left; x < right; x += 1) {
-            sum += raster.samples[channels * (y * raster.width + x) + channel] ?? 0;
+            const i = channels * (y * raster.width + x) + channel;
+            if (lacks(i)) lacking += 1;
+            else sum += raster.samples[i] ?? 0;
           }
         }
-        const mean = sum / ((bottom - top) * (right - left));
-        samples[channels * (row * width + column) + channel] = isWhole ? Math.round(mean) : mean;
+        const all = (bottom - top) * (right - left);
+        const mean = sum / (all - lacking);
+        const isHole = 2 * lacking > all;
+        samples[channels * (row * width + column) + channel] = isHole
+          ? (raster.nodata ?? 0)
+          : isWhole
+            ? Math.round(mean)
+            : mean;
       }
     }
   }
   return { ...raster, width, height, samples };
+}
+
+/**
+ * Return a function that says whether the sample at an index holds no data.
+ *
+ * A pixel of three colours has none if all of them have the value; other channels each miss pixels
+ * of their own.
+ */
+function lackingIn({ samples, channels, nodata }: Raster): (i: number) => boolean {
+  if (nodata === undefined) return () => false;
+  const hole = holeOf(samples, nodata);
+  if (channels !== 3) return (i) => samples[i] === hole;
+  return (i) => {
+    const start = i - (i % 3);
+    return [0, 1, 2].every((c) => samples[start + c] === hole);
+  };
+}
+
+function holeOf(samples: Samples, nodata: number): number {
+  return samples instanceof Float32Array ? Math.fround(nodata) : nodata;
 }
 
 function hasManyValues(samples: Samples): boolean {
@@ -155,12 +191,15 @@ export function valuesOfRaster(raster: Raster): Values {
   };
 }
 
-function histogramOf({ samples, channels, dtype }: Raster): Histogram {
+function histogramOf(raster: Raster): Histogram {
+  const { samples, channels, dtype } = raster;
+  const lacks = lackingIn(raster);
   let [low, high] = [Infinity, -Infinity];
-  for (const value of samples) {
+  samples.forEach((value: number, i: number) => {
+    if (lacks(i)) return;
     if (value < low && value !== -Infinity) low = value;
     if (value > high && value !== Infinity) high = value;
-  }
+  });
   if (low > high) [low, high] = [0, 0];
   if (dtype === "uint8") [low, high] = [0, 255];
   const isWhole = !dtype.startsWith("float");
@@ -168,6 +207,7 @@ function histogramOf({ samples, channels, dtype }: Raster): Histogram {
   const bins = isWhole ? Math.ceil((high - low + 1) / width) : BINS;
   const counts = Array.from({ length: channels }, () => new Array<number>(bins).fill(0));
   samples.forEach((value: number, i: number) => {
+    if (lacks(i)) return;
     const levels = counts[i % channels];
     const bin = Math.min(bins - 1, Math.floor((value - low) / width));
     if (levels && bin >= 0) levels[bin] = (levels[bin] ?? 0) + 1;

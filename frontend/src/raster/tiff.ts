@@ -44,7 +44,7 @@ export async function readTiff(file: File, plane = 0): Promise<Raster | null> {
 /** @param beyond planes that lie before this one behind the first, without directories */
 async function readImage(
   file: File,
-  { tags, isLittle }: Directory,
+  { tags, isLittle, nodata }: Directory,
   beyond: number,
 ): Promise<Raster | null> {
   const one = (tag: number, otherwise: number) => tags.get(tag)?.[0] ?? otherwise;
@@ -94,7 +94,19 @@ async function readImage(
   }
   // Of the extra samples only those that the file calls alpha are.
   const hasAlpha = [1, 2].includes(one(TAGS.extra, 0));
-  return { width, height, channels, hasAlpha, dtype: kind.dtype, samples };
+  const raster = { width, height, channels, hasAlpha, dtype: kind.dtype, samples };
+  // Alpha says by itself where nothing is.
+  return isValueOf(samples, nodata) && !hasAlpha ? { ...raster, nodata: Number(nodata) } : raster;
+}
+
+/** Return whether a text states a number that samples of this type can have. */
+function isValueOf(samples: Samples, text: string): boolean {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) return false;
+  if (samples instanceof Float32Array) return true;
+  const one = samples.slice(0, 1);
+  one[0] = value;
+  return one[0] === value;
 }
 
 /** Return the type of samples by their bits and format (1 unsigned, 2 signed, 3 float). */

@@ -59,7 +59,12 @@ async function ask(desk: Desk, file: Blob, read: Reading): Promise<PreviewPictur
 async function rasterIn({ url, file }: PreviewPicture): Promise<Raster> {
   const found = hasValues(url) ? await ofValues(url) : await ofPicture(url, file ?? null);
   const isSmaller = file && file.columns > found.width;
-  return isSmaller ? { ...found, whole: { width: file.columns, height: file.rows } } : found;
+  const nodata = file?.alpha ? null : (file?.nodata ?? null);
+  return {
+    ...found,
+    ...(isSmaller && { whole: { width: file.columns, height: file.rows } }),
+    ...(nodata !== null && { nodata }),
+  };
 }
 
 async function ofValues(url: string): Promise<Raster> {

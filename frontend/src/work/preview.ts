@@ -54,13 +54,13 @@ function foundIn({ image_kind, tables }: PreviewPicture): Pick<Previewed, "isLab
 /** Request a preview; the picture itself is sent with the first request only. */
 async function ask(
   desk: Desk,
-  { picture, content, scale, size, piece, hasValues }: Small & { piece?: Size },
+  { picture, content, scale, size, piece, hasValues, nodata: own }: Small & { piece?: Size },
   steps: readonly Step[],
   signal: AbortSignal,
 ): Promise<PreviewPicture> {
   const { catalogue, chain } = desk.store.get();
-  const { kind, nodata } = chain.read ?? {};
-  // The picture is one plane, of the channels that are there.
+  // The picture is one plane, of the channels that are there, without the tags of its file.
+  const { kind, nodata = own } = chain.read ?? {};
   const how = hasValues
     ? readIn({ read: { ...(kind && { kind }), ...(nodata !== undefined && { nodata }) } })
     : {};
