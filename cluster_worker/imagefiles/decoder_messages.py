@@ -7,7 +7,7 @@ that it sends is trusted.
 import base64
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 from cluster_worker.errors import Broken, Rejected
@@ -44,7 +44,7 @@ def header_to_json(header: Header) -> dict[str, Any]:
         "items": [
             (each.name, each.key, base64.b64encode(each.value).decode()) for each in header.items
         ],
-        "jpeg": [header.jpeg.tables, header.jpeg.subsampling] if header.jpeg else None,
+        "jpeg": astuple(header.jpeg) if header.jpeg else None,
         "output": list(header.output),
         "stack": header.stack,
         "plane": header.plane,
@@ -133,10 +133,9 @@ def coding_from_json(wire: Any) -> JpegCoding | None:
     """
     if wire is None:
         return None
-    tables, subsampling = wire
-    coding = JpegCoding(
-        tuple(tuple(int(each) for each in table) for table in tables), str(subsampling)
-    )
+    tables, subsampling, progressive = wire
+    numbers = tuple(tuple(int(each) for each in table) for table in tables)
+    coding = JpegCoding(numbers, str(subsampling), bool(progressive))
     sizes = all(len(each) == 64 and min(each) > 0 and max(each) < 256 for each in coding.tables)
     if not sizes or coding.subsampling not in ("444", "422", "420"):
         raise ValueError("no such compression")

@@ -67,10 +67,13 @@ class JpegCoding:
         Quantization tables of 64 numbers, in the order of their numbers.
     subsampling : str
         Of the colours, as in "420".
+    progressive : bool
+        Whether a coarse picture comes first.
     """
 
     tables: tuple[tuple[int, ...], ...]
     subsampling: str
+    progressive: bool = False
 
 
 class Picked(NamedTuple):

@@ -6,6 +6,7 @@ side; each band is one restart interval. Pillow writes everything before the pix
 
 import re
 import struct
+from dataclasses import replace
 from functools import lru_cache, partial
 from io import BytesIO
 from pathlib import Path
@@ -102,6 +103,11 @@ BAND_PIXELS = 1 << 20
 DENSITY_INCHES = {1: 1.0, 2: 1 / 2.54}
 DENSITY_MAX = 65_535
 
+# A progressive JPEG is encoded as a whole, with some 9 bytes for a pixel. A larger result is
+# progressive only if that is chosen.
+PROGRESSIVE_PIXELS_MAX = 50_000_000
+LARGE = "written from top to bottom: a progressive JPEG of this size is made only if it is chosen"
+
 COARSE = "the file ends within its pixels: all rows are there, but with less detail"
 NO_END = "the file has no end mark; all pixels are there"
 
@@ -143,7 +149,7 @@ def read_header(path: Path, name: str) -> Header:
         notes=notes + dropped + lost + over,
         bits=frame.bits if frame.bits not in (8, 16) else 0,
         items=items,
-        jpeg=None if deep else coding_of(path),
+        jpeg=None if deep else coding_of(path, is_progressive=frame.marker in PROGRESSIVES),
     )
 
 
@@ -175,7 +181,7 @@ def inches_of(parts: list[tuple[bytes, bytes]]) -> tuple[float, float] | None:
     return None if inches is None else (x / inches, y / inches)
 
 
-def coding_of(path: Path) -> JpegCoding | None:
+def coding_of(path: Path, *, is_progressive: bool) -> JpegCoding | None:
     """Return how a JPEG was compressed; None if a result cannot be compressed so."""
     try:
         with path.open("rb") as opened:
@@ -184,11 +190,14 @@ def coding_of(path: Path) -> JpegCoding | None:
             factors = [each[1:3] for each in file.layer]
     except Exception:  # noqa: BLE001 - the pixels may be readable all the same
         return None
-    if not tables or any(len(each) != 64 or max(each) > 255 for each in tables):
+    if not tables or any(
+        len(each) != 64 or not 0 < min(each) <= max(each) < 256 for each in tables
+    ):
         return None
     plain = all(each == (1, 1) for each in factors[1:])
     subsampling = BY_FACTORS.get(factors[0], FULL_COLOUR) if plain else FULL_COLOUR
-    return JpegCoding(tables[:2], FULL_COLOUR if len(factors) == 1 else subsampling)
+    subsampling = FULL_COLOUR if len(factors) == 1 else subsampling
+    return JpegCoding(tables[:2], subsampling, is_progressive)
 
 
 def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
@@ -252,7 +261,7 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     """Write a JPEG; masks become black and white, and alpha is blended over white.
 
     The quality is that of the header; by default that of the original if it was a JPEG, else
-    `QUALITY`.
+    `QUALITY`. A coarse picture comes first if the header says so, or if it did in the original.
     """
     notes: tuple[str, ...] = ()
     picture = without_channels(in_8_bits(image))
@@ -263,7 +272,10 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
     options = {"icc_profile": profile or None, **density_options(header.resolution)}
     coding = coding_for(header, picture)
     more, lost = carried(header, image.shape, density_is_rounded(header.resolution))
-    if header.output.progressive:
+    is_small = picture.shape[0] * picture.shape[1] <= PROGRESSIVE_PIXELS_MAX
+    if coding.progressive and not (is_small or header.output.progressive):
+        notes += (LARGE,)
+    elif coding.progressive:
         content = by_pillow(picture, coding, options | {"progressive": True})
         path.write_bytes(with_segments(content, more))
         return notes + dropped + lost
@@ -285,12 +297,14 @@ def write(path: Path, image: Image, header: Header) -> tuple[str, ...]:
 def coding_for(header: Header, picture: Image) -> JpegCoding:
     """Return how to compress a result; by default as the original, if that was a JPEG."""
     coding = header.jpeg or JpegCoding(tables_of(QUALITY), FULL_COLOUR)
+    if header.output.progressive:
+        coding = replace(coding, progressive=True)
     if header.output.quality is not None:
-        coding = JpegCoding(tables_of(header.output.quality), coding.subsampling)
+        coding = replace(coding, tables=tables_of(header.output.quality))
     if header.output.subsampling:
-        coding = JpegCoding(coding.tables, header.output.subsampling)
+        coding = replace(coding, subsampling=header.output.subsampling)
     if picture.ndim == 2:
-        return JpegCoding(coding.tables[:1], FULL_COLOUR)
+        return replace(coding, tables=coding.tables[:1], subsampling=FULL_COLOUR)
     return coding
 
 

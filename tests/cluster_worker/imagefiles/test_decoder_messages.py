@@ -1,8 +1,13 @@
 """What a decoder and its child send each other; what the child says is not believed."""
 
+import json
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from cluster_worker.errors import Rejected
+from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.decoder_messages import (
     header_from_json,
     header_to_json,
@@ -49,3 +54,16 @@ def test_where_a_child_says_that_tiles_lie_is_not_believed(wrong):
         tile_ranges_of(wrong, (300, 200), "cat.png")
     with pytest.raises(Rejected, match=r"cat.png: the decoder failed on this file"):
         tile_ranges_of({"ranges": [[0, 9], [-9, 9]]}, (300, 200), "cat.png")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_jpeg_is_read_whatever_its_quantization_tables_say(tmp_path, number):
+    path = tmp_path / "cat.jpg"
+    Image.fromarray(np.full((20, 30), 99, np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    # Marker, length, and number of the table; then its first number.
+    content[content.index(b"\xff\xdb") + 5] = number
+    path.write_bytes(content)
+    header = formats.read_header(path, "cat.jpg", 1000)
+    assert header_from_json(json.loads(json.dumps(header_to_json(header))), "cat.jpg") == header
+    assert (header.jpeg is None) == (number == 0)

@@ -21,7 +21,7 @@ from cluster_worker.imagefiles.output import Output, coding, is_coding, unfit
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.stack import Stack
 from config.contract.writing import COMPRESSIONS, FORMATS, LAYOUTS, OPTIONS, fault
-from tests.cluster_worker.imagefiles.image_files import read
+from tests.cluster_worker.imagefiles.image_files import picture, read
 
 PHOTO = data.astronaut()[:330, :290]
 IMAGES = {
@@ -208,6 +208,21 @@ def test_a_fax_stays_in_g4_and_its_result_is_no_larger(tmp_path):
         assert file.pages.first.compression.name == "CCITTFAX4"
     assert result.stat().st_size < fax.stat().st_size
     np.testing.assert_array_equal(read(result)[1], page)
+
+
+def test_a_progressive_jpeg_stays_so_unless_it_is_large(tmp_path, monkeypatch):
+    path, out = tmp_path / "in.jpg", tmp_path / "out.jpg"
+    for progressive in (False, True):
+        Image.fromarray(picture("uint8", 40, 50, 3)).save(path, progressive=progressive)
+        header, pixels = read(path)
+        assert formats.write(out, pixels, "jpeg", header) == ()
+        with Image.open(out) as file:
+            assert bool(file.info.get("progressive")) == progressive
+    monkeypatch.setattr("cluster_worker.imagefiles.codecs.jpeg.PROGRESSIVE_PIXELS_MAX", 1999)
+    (note,) = formats.write(out, pixels, "jpeg", header)
+    assert note.startswith("written from top to bottom: ")
+    with Image.open(out) as file:
+        assert not file.info.get("progressive")
 
 
 def test_a_jpeg_has_the_subsampling_that_was_chosen_and_may_be_progressive(tmp_path):
