@@ -225,7 +225,8 @@ def outcome(header: Header, planned: Plan, *, holes: bool) -> Outcome:
         size,
         given.channels if kept else (),
     )
-    return Outcome(image, resolution, planned.placement, planned.values_kept, holes)
+    kept_values, kept_units = planned.values_kept, planned.units_kept
+    return Outcome(image, resolution, planned.placement, kept_values, holes, kept_units)
 
 
 def density_note(header: Header, planned: Plan, metadata: Metadata) -> tuple[str, ...]:

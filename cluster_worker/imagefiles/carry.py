@@ -48,6 +48,8 @@ class Outcome(NamedTuple):
         Whether pixels were moved at most.
     holes_kept : bool
         Whether the steps left out the pixels without data, and gave them their value back.
+    units_kept : bool
+        Whether values count in the units of the original, as means of its values do.
     """
 
     image: ImageHeader
@@ -55,6 +57,7 @@ class Outcome(NamedTuple):
     placement: Placement | None
     values_kept: bool
     holes_kept: bool = False
+    units_kept: bool = False
 
 
 def carried(
@@ -128,14 +131,18 @@ def of_pictures(item: Item, _: Header, outcome: Outcome) -> tuple[list[Item], tu
     return [], (f"{TITLES[item.name]} dropped: the result is {named(outcome.image.kind)}",)
 
 
-def gdal(item: Item, _: Header, outcome: Outcome) -> tuple[list[Item], tuple[str, ...]]:
-    """Keep GDAL's metadata, without statistics of values that have changed."""
+def gdal(item: Item, header: Header, outcome: Outcome) -> tuple[list[Item], tuple[str, ...]]:
+    """Keep GDAL's metadata, without statistics of values that have changed.
+
+    Scale and offset stay true of values that count in the same units.
+    """
     if outcome.values_kept and outcome.placement == Placement():
         return [item], ()
     value, lost = STATISTICS.sub(b"", item.value), 0
-    if not outcome.values_kept:
+    units_kept = outcome.units_kept and outcome.image.dtype == header.dtype
+    if not (outcome.values_kept or units_kept):
         value, lost = SCALING.subn(b"", value)
-    notes = ("scale and offset of GDAL dropped: the values have changed",) if lost else ()
+    notes = ("scale and offset of GDAL dropped: values count in other units",) if lost else ()
     return [item._replace(value=value)], notes
 
 

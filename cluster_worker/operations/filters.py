@@ -443,6 +443,7 @@ def ordered(dtype: str, nanoseconds: float) -> Kernel:
         ordered("uint16", 7.7),
         ordered("float32", 50),
     ),
+    keeps_units=True,
 )
 def median(
     image: Image,

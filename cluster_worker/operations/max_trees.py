@@ -82,6 +82,7 @@ def by_tree(
     cost=100.0,
     arrays=14,
     kernels=(by_tree(by_area, trees.opened, arrays=6, cost=COST_AREA),),
+    keeps_units=True,
 )
 def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Remove bright regions with fewer pixels than a limit; all others keep their exact shape.
@@ -100,6 +101,7 @@ def area_opening(image: Image, area_threshold: Area = 64, connectivity: Connecti
     cost=100.0,
     arrays=14,
     kernels=(by_tree(by_area, trees.closed, arrays=6, cost=COST_AREA),),
+    keeps_units=True,
 )
 def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connectivity = 1) -> Image:
     """Fill dark regions with fewer pixels than a limit; all others keep their exact shape.
@@ -118,6 +120,7 @@ def area_closing(image: Image, area_threshold: Area = 64, connectivity: Connecti
     cost=150.0,
     arrays=28,
     kernels=(by_tree(by_diameter, trees.opened, arrays=10, cost=COST_DIAMETER),),
+    keeps_units=True,
 )
 def diameter_opening(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1
@@ -138,6 +141,7 @@ def diameter_opening(
     cost=150.0,
     arrays=28,
     kernels=(by_tree(by_diameter, trees.closed, arrays=10, cost=COST_DIAMETER),),
+    keeps_units=True,
 )
 def diameter_closing(
     image: Image, diameter_threshold: Diameter = 8, connectivity: Connectivity = 1

@@ -195,6 +195,7 @@ def by_networks(brightest: bool) -> Kernel:
         by_networks(brightest=True),
         by_strips(fast.greatest, "dilation", 1),
     ),
+    keeps_units=True,
 )
 def dilation(
     image: Image,
@@ -229,6 +230,7 @@ def dilation(
         by_networks(brightest=False),
         by_strips(fast.least, "erosion", 1),
     ),
+    keeps_units=True,
 )
 def erosion(
     image: Image,
@@ -259,6 +261,7 @@ def erosion(
     table=slanted_table,
     differs=DIFFERS,
     kernels=(by_strips(fast.opened, "opening", 2),),
+    keeps_units=True,
 )
 def opening(
     image: Image,
@@ -293,6 +296,7 @@ def opening(
     table=slanted_table,
     differs=DIFFERS,
     kernels=(by_strips(fast.closed, "closing", 2),),
+    keeps_units=True,
 )
 def closing(
     image: Image,

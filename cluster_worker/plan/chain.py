@@ -145,6 +145,7 @@ def plan_of_chain(request: PlanRequest, chain: Chain) -> Plan:
         density=chain.density,
         placement=chain.placement,
         values_kept=chain.values_kept,
+        units_kept=chain.units_kept,
         core=request.core,
         grid=request.grid,
         chunk=request.chunk,

@@ -24,6 +24,12 @@ def keeps_values(operation: Operation, parameters: Mapping[str, Any]) -> bool:
     return operation.moves_pixels(step) and not operation.weighs(parameters)
 
 
+def keeps_units(operation: Operation, parameters: Mapping[str, Any]) -> bool:
+    """Return whether the result of an operation counts in the units of the image's values."""
+    is_plain = operation.keeps_units or operation.mixes(parameters)
+    return is_plain or keeps_values(operation, parameters)
+
+
 def for_labels(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters for labels and masks, which have no mean: order 0 does not blur them."""
     blurs = parameters.get("order") == 0 and "anti_aliasing" in parameters

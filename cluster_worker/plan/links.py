@@ -17,7 +17,7 @@ from cluster_worker.pixels.header import Kind
 from cluster_worker.pixels.placement import Placement
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
-from cluster_worker.plan.kinds import keeps_values
+from cluster_worker.plan.kinds import keeps_units, keeps_values
 from cluster_worker.plan.passes import Density
 from cluster_worker.plan.request import Depth
 from cluster_worker.plan.seconds import EXAMPLE_SIDE, Second, example_of
@@ -81,6 +81,8 @@ class Chain:
         Where the pixels lie in the source; None if that is not affine.
     values_kept : bool
         Whether all steps so far only moved pixels.
+    units_kept : bool
+        Whether all steps so far kept the units of the values.
     alpha : bool
         Whether the image has alpha, which is kept apart.
     moves : list of mapping
@@ -120,6 +122,7 @@ class Chain:
         self.density = start.density
         self.placement = start.placement
         self.values_kept = start.values_kept
+        self.units_kept = start.units_kept
         self.averaged_by = start.averaged_by
         self.marked = start.marked
         self.marks = start.marks
@@ -229,6 +232,7 @@ class Chain:
         if self.placement is not None:
             self.placement = self.placement.then(step) if step is not None else None
         self.values_kept = self.values_kept and keeps_values(operation, parameters)
+        self.units_kept = self.units_kept and keeps_units(operation, parameters)
 
     def change_density(
         self, operation: Operation, parameters: Mapping[str, Any], before: tuple[int, int]

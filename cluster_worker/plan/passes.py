@@ -246,6 +246,9 @@ class Plan:
         Where the pixels of the result lie in the source; None if that is not affine.
     values_kept : bool
         Whether all steps only move pixels.
+    units_kept : bool
+        Whether the values count in the units of the source's values: steps move or average pixels,
+        or choose among them.
     core : tuple of int or None
         Largest (rows, columns) of a core, in pixels, instead of a computed one.
     grid, chunk : int
@@ -270,6 +273,7 @@ class Plan:
     density: Density | None
     placement: Placement | None = None
     values_kept: bool = False
+    units_kept: bool = False
     core: tuple[int, int] | None = None
     grid: int = 1
     chunk: int = 1

@@ -157,6 +157,11 @@ class RecipePlan:
         return self.results[0].values_kept
 
     @property
+    def units_kept(self) -> bool:
+        """Whether the values of the last image count in the units of the original."""
+        return self.results[0].units_kept
+
+    @property
     def margin(self) -> int | None:
         """How far from a cut of the original the last image changes; None if everywhere."""
         margins = [each.plan.margin for each in self.chains]
@@ -482,5 +487,6 @@ def state_after(chain: Chain, planned: Plan, before: State) -> State:
         chain.density,
         chain.placement,
         chain.values_kept,
+        chain.units_kept,
         chain.stated,
     )

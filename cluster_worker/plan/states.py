@@ -24,7 +24,7 @@ class State(NamedTuple):
         As in `Chain`.
     is_mask : bool
         Whether it is a mask in a dtype that can hold its alpha as well.
-    density, placement, values_kept
+    density, placement, values_kept, units_kept
         As in `Plan`, from the original to this image.
     """
 
@@ -37,6 +37,7 @@ class State(NamedTuple):
     density: Density | None = Density()
     placement: Placement | None = Placement()
     values_kept: bool = True
+    units_kept: bool = True
     stated: bool = False
 
     @property

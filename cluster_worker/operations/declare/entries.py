@@ -126,6 +126,9 @@ class Traits:
     averages : bool, or callable
         Whether it averages pixels, so that colours count by their alpha at depth "input"; the
         callable tells from the parameters.
+    keeps_units : bool
+        Whether its result counts in the units of the image's values, whatever these are, although
+        it averages nothing: if all values are doubled, or raised by one, so is the result.
     weighted : callable, optional
         Its function for colours that count by their alpha, which asks for ``alpha``, if that is not
         the quotient of two calls of its own function.
@@ -168,6 +171,7 @@ class Traits:
     extends: Callable[..., int] = lambda **_: 0
     counts_levels: bool = False
     averages: bool | Callable[..., bool] = False
+    keeps_units: bool = False
     weighted: Callable[..., Any] | None = None
     without_data: float | None = None
     unclipped_by: Mapping[str, Any] = field(default_factory=dict)
@@ -252,9 +256,11 @@ class Operation(Traits):
 
     def weighs(self, parameters: Mapping[str, Any]) -> bool:
         """Return whether it averages pixels with these parameters."""
-        if callable(self.averages):
-            return self.averages(**parameters)
-        return self.averages or self.weighted is not None
+        return self.mixes(parameters) or self.weighted is not None
+
+    def mixes(self, parameters: Mapping[str, Any]) -> bool:
+        """Return whether its result is an average of pixels with these parameters."""
+        return self.averages(**parameters) if callable(self.averages) else self.averages
 
     def weighted_stages(self, parameters: Mapping[str, Any]) -> Stages:
         """Return its stages by `weighted`, for one set of parameters."""

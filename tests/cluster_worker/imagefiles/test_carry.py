@@ -198,9 +198,21 @@ def test_sizes_in_xmp_are_those_of_the_result_and_gdal_s_scale_goes_with_its_val
     header = replace(header, items=items, image=header.image._replace(nodata=None))
     image = header.image._replace(shape=(5, 7))
     result, notes = carried(header, Outcome(image, None, Placement(), values_kept=False))
-    assert notes == ("scale and offset of GDAL dropped: the values have changed",)
+    assert notes == ("scale and offset of GDAL dropped: values count in other units",)
     right = b'<d tiff:ImageWidth="7" tiff:ImageLength="5"><exif:PixelXDimension>7</d>'
     assert {each.value for each in result.items} == {right, b'<Item name="A">1</Item>'}
+
+
+@pytest.mark.parametrize(("dtype", "kept"), [("uint8", True), ("uint16", False)])
+def test_scale_and_offset_of_gdal_stay_while_values_count_in_the_same_units(dtype, kept):
+    scale = b'<Item name="OFFSET" sample="0" role="offset">273</Item>'
+    statistics = b'<Item name="STATISTICS_MEAN">12</Item>'
+    header = carried_items.original("tiff", (16, 24))
+    header = replace(header, items=(Item("gdal", "", scale + statistics),))
+    image = header.image._replace(nodata=None, dtype=dtype)
+    outcome = Outcome(image, None, Placement(), values_kept=False, units_kept=True)
+    result, _ = carried(header, outcome)
+    assert [each.value for each in result.items] == [scale if kept else b""]
 
 
 def test_a_unit_of_imagej_without_its_scale_is_dropped(tmp_path):

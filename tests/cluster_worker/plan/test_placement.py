@@ -55,6 +55,42 @@ def test_what_bends_or_turns_an_image_has_no_placement(operation):
     assert planned(np.zeros(SHAPE, np.uint8), [{"operation": operation}]).placement is None
 
 
+@pytest.mark.parametrize(
+    ("steps", "kept"),
+    [
+        (["gaussian", "median", "rescale", "opening", "rot90"], True),
+        (["rescale_intensity"], False),
+        (["median", "sobel"], False),
+        (["invert", "median"], False),
+        (["threshold_otsu"], False),
+    ],
+)
+def test_means_and_chosen_values_count_in_the_units_of_the_image(steps, kept):
+    asked = [{"operation": each} for each in steps]
+    assert planned(np.zeros(SHAPE, np.int16), asked).units_kept == kept
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "area_opening",
+        "closing",
+        "dilation",
+        "downscale_local_mean",
+        "gaussian",
+        "median",
+        "rescale",
+    ],
+)
+def test_twice_the_values_and_ten_more_come_out_as_twice_the_result_and_ten_more(operation):
+    image = np.random.default_rng(6).integers(0, 1000, SHAPE).astype(np.int16)
+    once, twice = (
+        run_alone(planned(each, [{"operation": operation}], kind="intensity"), each)
+        for each in (image, 2 * image + 10)
+    )
+    assert abs(twice.astype(float) - (2 * once.astype(float) + 10)).max() <= 2
+
+
 def test_placements_follow_each_other_and_back():
     one, other = Placement(2, 0, 5, 0, -3, 7), Placement(0, 1, 1, -1, 0, 9)
     x, y = one.then(other).of(3.5, 4.25)
