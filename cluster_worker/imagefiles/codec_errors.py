@@ -66,12 +66,18 @@ def reject_codec_errors(name: str, form: Format, verb: str, more: str = "") -> I
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except Rejected:
-        raise
+    except Rejected as refused:
+        # Words of a damaged file may hold anything.
+        raise Rejected(printable(str(refused))) from refused
     except Exception as error:
         if isinstance(error, OSError) and is_shortage(error):
             raise
         raise Rejected(codec_failure(error, name, form, verb, more)) from error
+
+
+def printable(sentence: str) -> str:
+    """Return a sentence with a question mark for each control character."""
+    return "".join(each if each.isprintable() else "?" for each in sentence)
 
 
 def codec_failure(error: Exception, name: str, form: Format, verb: str, more: str = "") -> str:

@@ -179,7 +179,7 @@ def plain_array(store: Store, name: str) -> Multiscale:
     array = array_of(store, "", name)
     if array is None:
         raise Rejected(
-            f"{name}: is a Zarr without an image at its top; give the folder of an image in it"
+            f"{name}: is a Zarr without an image at its top; choose the folder of one in it"
         )
     if len(array.shape) < 2:
         raise Rejected(

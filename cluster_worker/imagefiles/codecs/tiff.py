@@ -35,6 +35,7 @@ from cluster_worker.imagefiles.codecs.tiff_page import (
     Samples,
     block_of,
     check_extent,
+    check_raw,
     check_tags,
     fits,
     imagej_unit,
@@ -86,6 +87,7 @@ def read_plane_header(path: Path, name: str, plane: int) -> Header:
     """Read the header of one plane of a TIFF; what is raised is as for `read_header`."""
     with open_tiff(path) as file:
         page = page_of(file, path, plane, name)
+        check_raw(file, page, name)
         check_tags(file, page)
         check_planes(planes_of(path), page, name)
         samples = samples_of(page, name)

@@ -21,6 +21,14 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
 MIN_IS_WHITE, MIN_IS_BLACK, RGB_COLOURS, PALETTE, TRANSPARENCY = 0, 1, 2, 3, 4
 SEPARATED, YCBCR, CIELAB, ICCLAB = 5, 6, 8, 9
 UNSPECIFIED, PREMULTIPLIED, STRAIGHT = 0, 1, 2
+# Colours of raw files of cameras: a mosaic of filters, or the colours of the sensor.
+RAW_COLOURS = (32803, 34892)
+DNG_VERSION, SUB_DIRECTORIES = 50706, 330
+# What begins a raw file of Canon behind the head of a TIFF.
+CANON_RAW = b"CR\x02"
+RAW = (
+    "is a raw file of a camera, which this app does not read; save it as TIFF with a raw converter"
+)
 REDUCED, MASK = 1, 4
 ORIENTATION, INK_SET = 274, 332
 UNCOMPRESSED = 1
@@ -145,6 +153,24 @@ def check_tags(file: TiffFile, page: TiffPage) -> None:
         raise ValueError(f"rows {page.imagelength} and columns {page.imagewidth} are no numbers")
 
 
+def check_raw(file: TiffFile, page: TiffPage, name: str) -> None:
+    """Check that a file is not the raw file of a camera, whose first page is a small preview.
+
+    Raises
+    ------
+    Rejected
+        If it is.
+    """
+    first = first_page(file)
+    file.filehandle.seek(8)
+    is_raw = DNG_VERSION in first.tags or file.filehandle.read(len(CANON_RAW)) == CANON_RAW
+    pages = [page]
+    if first.is_reduced and SUB_DIRECTORIES in first.tags:
+        pages += list(first.pages or ())
+    if is_raw or any(each.photometric in RAW_COLOURS for each in pages):
+        raise Rejected(f"{name}: {RAW}")
+
+
 def samples_of(page: TiffPage, name: str) -> Samples:
     """Find out what the samples of a page mean.
 
@@ -261,8 +287,8 @@ def sample_type(page: TiffPage, name: str) -> tuple[str, int]:
         formats = {1: "whole numbers", 2: "signed numbers", 3: "floats", 6: "complex numbers"}
         what = formats.get(page.sampleformat, "numbers")
         raise Rejected(
-            f"{name}: has samples of {bits} bits ({what}); this app reads whole numbers of 1 to "
-            "16, 32 and 64 bits and floats of 16, 32 and 64 bits, so save it as one of them"
+            f"{name}: has samples of {name_of(bits)} bits ({what}); this app reads whole numbers "
+            "of 1 to 16, 32 and 64 bits and floats of 16, 32 and 64 bits, so save it as one of them"
         )
     return dtype, 0 if bits == known[0] else bits
 
@@ -330,7 +356,12 @@ def fits(value: float | None, dtype: str) -> float | None:
 
 
 def name_of(value: Any) -> str:
-    """Return tifffile's name for the value of a tag, or the number if it has none."""
+    """Return tifffile's name for the value of a tag, or the number if it has none.
+
+    Of several values, as only a damaged file has, each is named once.
+    """
+    if isinstance(value, tuple):
+        return " and ".join(dict.fromkeys(map(name_of, value))) or "nothing"
     return str(getattr(value, "name", value))
 
 

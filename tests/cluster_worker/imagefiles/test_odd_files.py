@@ -27,7 +27,7 @@ CLASSES = {
     SHORT: r"the file ends too early",
     DAMAGED: r"is damaged and cannot be read as",
     EMPTY: r"an image has at least one",
-    STRANGE: r"not an image this app reads|the file is empty|is (a|an|JSON)\b.*does not read; "
+    STRANGE: r"not an image this app reads|the file is empty|is (a|an|JSON|text)\b.*does not read; "
     r"(export its|export it as|unpack|download|send)",
     UNSUPPORTED: r".",
 }
