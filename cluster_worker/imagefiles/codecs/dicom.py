@@ -142,7 +142,10 @@ def described(path: Path, name: str, frame: int) -> Described:
     syntax = str(found.file_meta.TransferSyntaxUID)
     if syntax not in (*BY_PYDICOM, *JPEG_STREAMS, *JPEG_LS, *JPEG_2000):
         compression = pydicom.uid.UID(syntax).name
-        raise Rejected(f"{name}: is compressed as {compression}, which is not read; decompress it")
+        raise Rejected(
+            f"{name}: is compressed as {compression}, which is not read; save it without "
+            "compression"
+        )
     allocated, bits = int(found.BitsAllocated), int(found.get("BitsStored", found.BitsAllocated))
     signed = int(found.get("PixelRepresentation", 0)) == 1
     samples = int(found.get("SamplesPerPixel", 1))
@@ -388,7 +391,18 @@ def read_window(
     shape = (pixels.rows, pixels.columns, *((3,) if pixels.samples == 3 else ()))
     by_planes = pixels.samples == 3 and data_set(path).get("PlanarConfiguration", 0) == 1
     stored = dicom_plain.frame_of(path, shape, dtype, header.plane, by_planes=by_planes)
-    fill(out, stored[top:bottom, left:right], pixels)
+    fill(out, used(stored[top:bottom, left:right], pixels), pixels)
+
+
+def used(stored: Image, pixels: Described) -> Image:
+    """Return samples without the bits that the file does not use for them, as pydicom does.
+
+    Old files keep drawings over the image there.
+    """
+    unused = 8 * stored.dtype.itemsize - pixels.bits
+    if unused <= 0 or stored.dtype.kind not in "iu":
+        return stored
+    return np.right_shift(np.left_shift(stored, unused), unused)
 
 
 def fill(out: Image, stored: Image, pixels: Described) -> None:

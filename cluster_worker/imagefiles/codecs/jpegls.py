@@ -3,17 +3,19 @@
 import re
 from pathlib import Path
 
-from imagecodecs import jpegls_decode
+from imagecodecs import JpeglsError, jpegls_decode
 
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.codecs.header import Format, Header, Image, upright_shape
-from cluster_worker.imagefiles.codecs.jpeg_segments import LENGTH, segments
+from cluster_worker.imagefiles.codecs.jpeg_segments import END, LENGTH, segments
 from cluster_worker.imagefiles.codecs.mapped import content_of
 from cluster_worker.pixels.header import header_of
 
 # The marker of the sizes: bits, rows, columns and channels follow.
 SIZES = b"\xf7"
 BYTE_BITS = 8
+END_MARK = b"\xff" + END
+NO_END = "the file has no end mark; all pixels are there"
 
 
 def read_header(path: Path, name: str) -> Header:
@@ -45,12 +47,28 @@ def read_header(path: Path, name: str) -> Header:
 
 
 def read_pixels(path: Path, header: Header, out: Image) -> tuple[str, ...]:
-    """Decode a JPEG-LS into `out`."""
-    pixels = jpegls_decode(path.read_bytes())
+    """Decode a JPEG-LS into `out`, and note if the end mark is missing.
+
+    Raises
+    ------
+    EOFError
+        If the file ends too early.
+    """
+    content = path.read_bytes()
+    notes: tuple[str, ...] = ()
+    if content.rfind(END_MARK) < 0:
+        # CharLS computes for seconds in search of the mark.
+        content, notes = content + END_MARK, (NO_END,)
+    try:
+        pixels = jpegls_decode(content)
+    except JpeglsError as error:
+        if notes:
+            raise EOFError("the file ends within its pixels") from error
+        raise
     if pixels.shape != header.shape or pixels.dtype != out.dtype:
         raise ValueError(f"pixels of {pixels.shape} and {pixels.dtype}, not of {header.shape}")
     out[...] = pixels
-    return ()
+    return notes
 
 
 JPEGLS = Format(

@@ -256,6 +256,14 @@ def test_windows_of_a_frame_that_is_not_compressed_are_read_from_the_file(
         formats.read_window(path, header, 0, 2, 0, 33, np.empty((2, 33), header.dtype))
 
 
+@pytest.mark.parametrize(("dtype", "given"), [("uint16", 0xA123), ("int16", 0x5FFE)])
+def test_windows_leave_out_the_bits_that_samples_do_not_use(tmp_path, dtype, given):
+    image, path = np.full((24, 33), given).astype(dtype), tmp_path / "scan.dcm"
+    dicom(path, image, BitsStored=12)
+    check_window(path, None)
+    assert np.unique(read(path)[1]) == {"uint16": 0x123, "int16": -2}[dtype]
+
+
 @pytest.mark.parametrize("by_planes", [0, 1])
 def test_windows_of_colours_are_read_however_they_lie(tmp_path, by_planes):
     image, path = RANDOM.integers(0, 256, (24, 33, 3)).astype("uint8"), tmp_path / "scan.dcm"

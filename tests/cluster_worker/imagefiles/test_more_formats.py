@@ -104,6 +104,21 @@ def test_a_jpeg_ls_is_read_with_all_its_bits(tmp_path, bits, channels):
     np.testing.assert_array_equal(pixels, image)
 
 
+def test_a_jpeg_ls_without_an_end_mark_is_read_and_one_that_is_cut_is_not_searched_for_it(tmp_path):
+    path, image = tmp_path / "a.jls", picture("uint8", 200, 300) & 31
+    content = imagecodecs.jpegls_encode(image)
+    path.write_bytes(content[:-2])
+    header = formats.read_header(path, "a.jls", 100_000)
+    out = np.empty(header.shape, header.dtype)
+    assert formats.read_pixels(path, header, out) == (
+        "the file has no end mark; all pixels are there",
+    )
+    np.testing.assert_array_equal(out, image)
+    for end in (100, len(content) // 2, len(content) - 5):
+        path.write_bytes(content[:end])
+        assert refusal(path) == "the file ends too early; save or upload it again"
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("channels", [(), (2,), (3,), (4,)])
 def test_a_jpeg_xl_is_read_and_written_without_loss(tmp_path, dtype, channels):
