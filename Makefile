@@ -42,7 +42,7 @@ LONG_hosts := tests/hosts
 LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
 	tests/cluster_worker/test_real_work.py
 
-LONG_films := tests/site/test_films.py tests/site/test_images.py
+LONG_films := tests/site/test_films.py tests/site/test_images.py tests/site/test_real_work.py
 LONG_lighthouse := tests/site/test_lighthouse.py
 
 CDK := infra/node_modules/.bin/cdk
