@@ -40,6 +40,7 @@ LONG_compose := tests/machines/test_compose.py
 LONG_server := tests/machines/test_server_node.py
 LONG_hosts := tests/hosts
 LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
+	tests/cluster_worker/imagefiles/test_strained_files.py \
 	tests/cluster_worker/test_real_work.py
 
 LONG_films := tests/site/test_films.py tests/site/test_images.py tests/site/test_real_work.py
