@@ -244,16 +244,12 @@ class Plan:
         How the resolution changes; None if it is no longer the same for all pixels.
     placement : Placement or None
         Where the pixels of the result lie in the source; None if that is not affine.
-    values_kept : bool
-        Whether all steps only move pixels.
-    units_kept : bool
-        Whether the values count in the units of the source's values: steps move or average pixels,
-        or choose among them.
+    values_kept, units_kept : bool
+        Whether all steps only move pixels; whether values count in the same units as before.
     core : tuple of int or None
         Largest (rows, columns) of a core, in pixels, instead of a computed one.
     grid, chunk : int
-        Cores of the last pass begin at multiples of `grid`, those of every pass at multiples of
-        `chunk`, in pixels.
+        Cores of the last pass begin at multiples of `grid` pixels, those of all at ones of `chunk`.
     seconds : tuple of Second
         The second images that its stages read.
     gives_table : bool

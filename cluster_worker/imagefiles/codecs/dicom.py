@@ -391,18 +391,7 @@ def read_window(
     shape = (pixels.rows, pixels.columns, *((3,) if pixels.samples == 3 else ()))
     by_planes = pixels.samples == 3 and data_set(path).get("PlanarConfiguration", 0) == 1
     stored = dicom_plain.frame_of(path, shape, dtype, header.plane, by_planes=by_planes)
-    fill(out, used(stored[top:bottom, left:right], pixels), pixels)
-
-
-def used(stored: Image, pixels: Described) -> Image:
-    """Return samples without the bits that the file does not use for them, as pydicom does.
-
-    Old files keep drawings over the image there.
-    """
-    unused = 8 * stored.dtype.itemsize - pixels.bits
-    if unused <= 0 or stored.dtype.kind not in "iu":
-        return stored
-    return np.right_shift(np.left_shift(stored, unused), unused)
+    fill(out, dicom_plain.used(stored[top:bottom, left:right], pixels.bits), pixels)
 
 
 def fill(out: Image, stored: Image, pixels: Described) -> None:

@@ -70,3 +70,14 @@ def frame_of(
     stored = (shape[-1], *shape[:-1]) if by_planes else shape
     mapped: Image = np.memmap(path, dtype, "r", place + frame * size, stored)
     return np.moveaxis(mapped, 0, -1) if by_planes else mapped
+
+
+def used(stored: Image, bits: int) -> Image:
+    """Return samples without the bits that a file does not use for them, as pydicom does.
+
+    Old files keep drawings over the image there.
+    """
+    unused = 8 * stored.dtype.itemsize - bits
+    if unused <= 0 or stored.dtype.kind not in "iu":
+        return stored
+    return np.right_shift(np.left_shift(stored, unused), unused)
