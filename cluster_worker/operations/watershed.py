@@ -27,6 +27,7 @@ ndimage = lazily("scipy.ndimage")
 feature = lazily("skimage.feature")
 filters = lazily("skimage.filters")
 segmentation = lazily("skimage.segmentation")
+util = lazily("skimage.util")
 
 # Most pixels of a tile together with all regions of the mask that it meets: half a gigabyte in a
 # rank, and some seconds without a check for a cancel.
@@ -212,7 +213,11 @@ def relief_of(image: Image, on: Relief) -> Image:
     if on == "gradient":
         gradient: Image = filters.sobel(image)
         return gradient
-    return -image if on == "inverted" else image
+    if on == "inverted":
+        # Not by a minus sign: that leaves the 0 of unsigned numbers as the least of them.
+        upside_down: Image = util.invert(image, signed_float=True)
+        return upside_down
+    return image
 
 
 def bright(image: Image) -> Image:

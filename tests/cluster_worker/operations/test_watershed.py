@@ -83,6 +83,28 @@ def test_by_heap_the_basins_are_those_of_scikit_image(name):
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int8", "int16", "float32"])
+def test_an_inverted_image_of_every_type_is_flooded_from_its_brightest_pixels(dtype):
+    levels = ndimage.gaussian_filter(RANDOM.random(SHAPE), 2)
+    levels = np.clip((levels - 0.4) * 5, 0, 1)
+    limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
+    image = levels > 0.5 if dtype == "bool" else levels.astype(np.float32)
+    if limits is not None:
+        image = (levels * limits.max).astype(dtype)
+        image[levels == 0] = limits.min
+    step = {"operation": "watershed", "on": "inverted"}
+    for more in ({}, {"mask": MASKS["noise"]}, {"marker_image": MARKERS}):
+        given = [step | {name: f"input:{name}" for name in more}]
+        expected = segmentation.watershed(
+            -image.astype(float), more.get("marker_image"), mask=more.get("mask")
+        )
+        np.testing.assert_array_equal(run(image, given, more, "native"), expected)
+    by_position = [STEP | {"on": "inverted"}]
+    inputs = {"marker_image": MARKERS, "mask": MASKS["blobs"]}
+    expected = flooded_by_position(-image.astype(float), MARKERS, 1, MASKS["blobs"])
+    np.testing.assert_array_equal(run(image, by_position, inputs, "native", (23, 37)), expected)
+
+
 def test_a_region_too_large_for_a_rank_is_refused_with_its_size(monkeypatch):
     monkeypatch.setattr(watershed, "REACH_PIXELS", 2000)
     inputs = {"marker_image": MARKERS, "mask": MASKS["comb"]}

@@ -80,6 +80,11 @@ def labels_of(markers):
     return markers if markers.dtype.itemsize >= 4 else markers.astype(np.int32)
 
 
+def upside_down(image):
+    """Return the negative image; all types that occur fit into floats of 64 bits."""
+    return -image.astype(np.float64)
+
+
 def watershed(
     image,
     on,
@@ -94,7 +99,7 @@ def watershed(
 ):
     if marker_image is not None:
         markers = labels_of(marker_image)
-    relief = {"gradient": filters.sobel, "inverted": np.negative}.get(on, np.asarray)(image)
+    relief = {"gradient": filters.sobel, "inverted": upside_down}.get(on, np.asarray)(image)
     if on == "distance":
         mask = image > white(image) / 2 if mask is None else mask
         distance = ndimage.distance_transform_edt(mask)
