@@ -36,6 +36,7 @@ from cluster_worker.operations.support.statistics import some_negative
 from cluster_worker.operations.support.valid_pixels import Valid, each_valid, median_of_valid
 
 filters = lazily("skimage.filters")
+util = lazily("skimage.util")
 
 Sigma = Annotated[float, Number(0.1, 100, unit="px", slider=(0.3, 20), step=0.1)]
 Truncate = Annotated[
@@ -367,7 +368,9 @@ def unsharp_mask(
 
 
 def sharpen_to_minus_one(image: Image, radius: float, amount: float) -> Image:
-    """Sharpen a tile of floats without negative pixels, from an image that has some."""
+    """Sharpen a tile without negative pixels, from an image that has some."""
+    kind = np.float64 if image.dtype.kind != "f" else np.result_type(image.dtype, np.float32)
+    image = util.img_as_float(image).astype(kind, copy=False)
     blurred = filters.gaussian(
         image, radius, mode="reflect", preserve_range=True, channel_axis=channel_axis(image)
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cluster_worker.operations import OPERATIONS
 from tests.cluster_worker.operations.images import ALONE
 from tests.cluster_worker.operations.reference import is_labels, is_meant_for
 from tests.cluster_worker.operations.test_catalogue import (
@@ -40,6 +41,15 @@ def test_numbers_with_sign_have_the_results_of_scikit_image(name):
                 whole = outcome(image.copy(), default(name), None, "native")
                 assert_equal_to_scikit_image({"native": whole}, image, default(name))
                 assert_same(whole, image, default(name), CORE, "native")
+
+
+@pytest.mark.parametrize("name", [n for n in ALONE if OPERATIONS[n].takes == "picture"])
+def test_negative_numbers_in_one_tile_alone_count_in_all(name):
+    image = np.random.default_rng(0).integers(0, 500, SHAPE).astype(np.int16)
+    image[:4, :4] -= 700
+    whole = outcome(image.copy(), default(name), None, "native")
+    assert_equal_to_scikit_image({"native": whole}, image, default(name))
+    assert_same(whole, image, default(name), CORE, "native")
 
 
 def test_negative_labels_are_refused_with_a_sentence():
