@@ -157,7 +157,8 @@ BILATERAL = partial(
     ),
     differs=(
         "the deviation of the whole image is summed exactly, whatever the tiling; "
-        "scikit-image's sum is rounded by its order"
+        "scikit-image's sum is rounded by its order; numbers with sign are exact where "
+        "scikit-image's difference of the greatest and the least wraps around"
     ),
 )
 def denoise_bilateral(

@@ -35,6 +35,9 @@ morphology = lazily("skimage.morphology")
 util = lazily("skimage.util")
 
 # In the image's own units: with depth "input" that is a share of white.
+UNWRAPPED = (
+    "heights of numbers with sign are exact where scikit-image's differences of them wrap around"
+)
 Height = Annotated[float, Number(0.0001, 65_535, slider=(0.01, 1), step=0.01)]
 Method = Literal["dilation", "erosion"]
 
@@ -146,6 +149,7 @@ def eroded(image: Image, radius: int, method: Method) -> Image:
     native_dtype="uint8",
     arrays=8,
     cost=12,
+    differs=UNWRAPPED,
 )
 def h_maxima(h: Height = 0.1) -> Stages:
     """Find the peaks that rise above their surroundings by a height; the result is a mask.
@@ -175,6 +179,7 @@ def h_maxima(h: Height = 0.1) -> Stages:
     native_dtype="uint8",
     arrays=8,
     cost=12,
+    differs=UNWRAPPED,
 )
 def h_minima(h: Height = 0.1) -> Stages:
     """Find the hollows that lie below their surroundings by a depth; the result is a mask.

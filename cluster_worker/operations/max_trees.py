@@ -36,11 +36,12 @@ def simplified(
     Raises
     ------
     ValueError
-        If the image is too thin for scikit-image to find neighbours in.
+        If the image is too thin for scikit-image to find neighbours in. With two columns it
+        reads other memory.
     """
-    if image.shape[0] < 3 or image.shape[1] < 2:
+    if min(image.shape[:2]) < 3:
         raise ValueError(
-            "needs an image of at least 3 rows and 2 columns, "
+            "needs an image of at least 3 rows and 3 columns, "
             f"got {image.shape[0]} × {image.shape[1]}"
         )
     return each_channel(lambda plane: function(plane, threshold, connectivity), image)

@@ -5,6 +5,7 @@ import pytest
 from skimage import morphology
 
 from cluster_worker.kernels import trees
+from tests.cluster_worker.operations.test_catalogue import default, outcome
 
 BY_SIZE = {
     "area_opening": (trees.opened, False),
@@ -31,3 +32,13 @@ def test_regions_stay_that_are_large(name, dtype, connectivity, limit):
         expected = getattr(morphology, name)(image, limit, connectivity)
         found = function(image, limit, connectivity, by_extent=by_extent)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", BY_SIZE)
+def test_thin_images_are_refused_in_which_scikit_image_reads_other_memory(name):
+    steps = default(name)
+    for shape in ((3, 2), (40, 2), (2, 40), (1, 1)):
+        for dtype in ("uint8", "int16", "float32"):
+            refused = outcome(np.ones(shape, dtype), steps, None, "native")
+            assert refused.startswith(f"{name}: needs an image of at least 3 rows and 3 columns")
+    assert not isinstance(outcome(np.ones((3, 3), np.uint8), steps, None, "native"), str)
