@@ -23,7 +23,7 @@ from cluster_worker.operations.sizes import Factor, OtherFactor
 from cluster_worker.operations.support import clipping, folding, sampling
 from cluster_worker.operations.support.affine_sampling import mapping_in_type, warped_affine
 from cluster_worker.operations.support.folding import Border, Floats
-from cluster_worker.operations.support.sampling import MovedFill, Order
+from cluster_worker.operations.support.sampling import Mapping, MovedFill, Order
 from cluster_worker.pixels.tiling import Span, all_of
 
 transform = lazily("skimage.transform")
@@ -120,27 +120,27 @@ def affine_warped(
     order = sampling.order_for(image, order)
     block = sampling.as_floats(image) if order > 0 else image
     matrix = matrix_of(place.shape)
+    mapping = partial(affine_mapping, matrix)
     if order in (1, 3):
         mapping = partial(mapping_in_type, matrix.astype(block.dtype))
         result = warped_affine(block, place, mapping, order, mode, cval)
     else:
-        mapping = partial(affine_mapping, matrix)
         result = sampling.warped(block, place, mapping, order, mode, cval)
     if not statistics:
         return result
     # If a pixel of the result lies beyond the image, so does one of its four corners.
     outermost = outermost_of(shape_of(place.shape), mapping)
     reaches = clipping.lies_beyond(*outermost, place.shape, order)
-    meets = partial(meets_image, matrix, shape_of(place.shape), place.shape)
+    meets = partial(meets_image, mapping, shape_of(place.shape), place.shape)
     return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches, meets)
 
 
-def meets_image(matrix: Floats, result: Shape, shape: Shape) -> bool:
+def meets_image(mapping: Mapping, result: Shape, shape: Shape) -> bool:
     """Return whether some pixel of a result of these (rows, columns) lies on an image's pixel."""
-    columns = np.arange(result[1], dtype=np.float64)
+    columns = np.arange(result[1], dtype=np.float64)[np.newaxis]
     # Row by row: most results meet the image in an early one, and a whole grid may be large.
     for row in range(result[0]):
-        down, across = affine_mapping(matrix, np.array([row], np.float64), columns)
+        down, across = mapping(np.array([[row]], np.float64), columns)
         beyond = clipping.beyond(down, across, shape, 0)
         if not beyond.all():
             return True

@@ -17,6 +17,7 @@ from cluster_worker.operations.affine import (
     by_loop,
     center_of,
     is_linear,
+    meets_image,
     same_shape,
 )
 from cluster_worker.operations.declare import (
@@ -165,6 +166,7 @@ def mapped(
     order: int | None,
     mode: Border,
     cval: float,
+    shape_of: Callable[[Shape], Shape] = same_shape,
     outermost: Span | None = None,
     *,
     place: Place,
@@ -174,6 +176,8 @@ def mapped(
 
     Parameters
     ----------
+    shape_of : callable
+        From (rows, columns) of the image to those of the result.
     outermost : Span, optional
         Pixels of the result that lie farthest out: if any pixel of the result is sampled where it
         has no neighbour in the image, one of these is. Without it, the second statistic says
@@ -190,7 +194,8 @@ def mapped(
     else:
         found = (mapping(rows, columns) for _, rows, columns in sampling.bands(outermost))
         reaches = any(clipping.lies_beyond(*each, place.shape, order) for each in found)
-    return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches)
+    meets = partial(meets_image, mapping, shape_of(place.shape), place.shape)
+    return clipping.clipped(result, image, statistics[0], order, mode, cval, reaches, meets)
 
 
 def swirl_sampled(
@@ -357,7 +362,8 @@ def unrolled(image: Image, radius: float | None, *, place: Place, **sampled: Any
     # The last column is the outermost circle: if any column leaves the image, it does.
     width = polar_shape(place.shape, radius)[1]
     circle = Span(0, POLAR_ROWS, width - 1, width)
-    return mapped(image, outermost=circle, place=place, **sampled)
+    shape_of = partial(polar_shape, radius=radius)
+    return mapped(image, shape_of=shape_of, outermost=circle, place=place, **sampled)
 
 
 def polar_coordinates(

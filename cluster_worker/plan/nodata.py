@@ -191,7 +191,7 @@ def stages_for(
     if operation.takes_valid or operation.weighted is not None:
         return by_function(operation, stages, plain, holes)
     if averages and not any(each.whole for each in stages):
-        return tuple(by_data(each) for each in stages if not clipping.is_bound(each))
+        return tuple(each if clipping.is_bound(each) else by_data(each) for each in stages)
     if operation.without_data is not None:
         fill = operation.without_data
         return tuple(
@@ -277,8 +277,4 @@ def to_background(image: Image, value: np.generic) -> Image:
 def by_data(stage: Stage) -> Stage:
     """Return the stage that runs a filter that averages on the pixels with data."""
     model = stage.model or replace(stage)
-    bare = stage
-    if stage.geometry:
-        # The sums of a part of the pixels have another range: their quotient is clipped instead.
-        model, bare = replace(model, measures=()), replace(stage, measures=())
-    return replace(stage, function=partial(averaged, stage=bare), model=model, dtype="float32")
+    return replace(stage, function=partial(averaged, stage=stage), model=model, dtype="float32")

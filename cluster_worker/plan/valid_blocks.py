@@ -298,22 +298,31 @@ def averaged(
     statistics: tuple[Any, ...] = (),
     stage: Stage,
 ) -> Image:
-    """Filter the pixels of a block that have data."""
+    """Filter the pixels of a block that have data.
+
+    Where nothing is missing near a pixel, it is that of the filter itself, clipped as there.
+    """
+    found = core_of(stage, zero_filled(image, None), place, statistics, out=out)
     if holds_data_only(image, None):
-        found = core_of(stage, image, place, statistics, out=out)
-        return clipped(found, stage, statistics) if stage.geometry and statistics else found
+        return found
     valid = ~np.isnan(image)
-    sums = core_of(stage, np.where(valid, image, 0), place, statistics)
-    weight = replace(opaque(stage), measures=())
-    share = core_of(weight, valid.astype(image.dtype), place)
-    # Where nothing is missing, the quotient would only round.
+    bare, whole, sums, bound = replace(stage, measures=()), found, found, None
+    if stage.geometry and statistics:
+        # The sums of a part of the pixels have another range: their quotient is clipped instead.
+        sums = core_of(bare, np.where(valid, image, 0), place, statistics)
+        if found.shape != sums.shape:
+            # A spline has one channel more, with the bound of `clipping.with_bound`.
+            whole, bound = found[..., :-1].reshape(sums.shape), found[..., -1:]
+    share = core_of(replace(opaque(stage), measures=()), valid.astype(image.dtype), place)
     with np.errstate(divide="ignore", invalid="ignore"):
-        result: Image = np.where(share >= WHOLE, sums, sums / np.maximum(share, CLEAR))
+        result: Image = sums / np.maximum(share, CLEAR)
     if stage.geometry and statistics:
         result = clipped(result, stage, statistics)
+    # Where nothing is missing, the quotient would only round.
+    result = np.where(share >= WHOLE, whole, result)
     there = share >= LEAST_SHARE if stage.geometry else valid[place.inner]
     result[~there] = np.nan
-    return result
+    return result if bound is None else np.dstack([result, bound])
 
 
 def clipped(image: Image, stage: Stage, statistics: tuple[Any, ...]) -> Image:
