@@ -107,6 +107,8 @@ def blob_doh(
     takes="mask",
     arrays=2 * RADII_MAX,
     cost=100.0,
+    # Votes are added with or without rounding between, as the processor's vectors have it.
+    exponential=True,
     differs="the table has the columns of scikit-image's result by name",
 )
 def hough_circle_peaks(
