@@ -241,6 +241,16 @@ def every_level(dtype: str) -> NDArray[np.uint32]:
     return np.arange(np.iinfo(dtype).max + 1, dtype=np.uint32)
 
 
+def number(strip: Strip, result: Image) -> None:
+    """Compute how many pixels there are; numbers beyond the type begin again at 0."""
+    result[...] = strip.counts.astype(result.dtype)
+
+
+def total(strip: Strip, result: Image) -> None:
+    """Compute the sums; those beyond the type begin again at 0."""
+    result[...] = strip.sums(every_level(str(strip.levels.dtype))).astype(result.dtype)
+
+
 def mean(strip: Strip, result: Image) -> None:
     """Compute the means, rounded down."""
     loops.means(strip.sums(every_level(str(strip.levels.dtype))), strip.counts, result)

@@ -1,16 +1,17 @@
 """Rank filters that compare each pixel with the levels around it: contrast, thresholds, noise."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from cluster_worker.kernels import ranks
 from cluster_worker.lazy import lazily
-from cluster_worker.operations.declare import Image, Local, Number, Statistical, operation
+from cluster_worker.operations.declare import Image, Local, Statistical, operation
 from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
 from cluster_worker.operations.support.rank_filters import (
     DEEP,
     GREATEST,
+    Levels,
     Mask,
     Share,
     counting_kernels,
@@ -23,8 +24,6 @@ from cluster_worker.operations.support.rank_filters import (
 from cluster_worker.operations.support.valid_pixels import Valid
 
 rank = lazily("skimage.filters.rank")
-
-Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
 
 
 @operation(

@@ -22,6 +22,7 @@ Mask = Annotated[
     Input("mask", beyond="nothing"),
     "The pixels that count in a neighbourhood; where none do, the result is 0.",
 ]
+Levels = Annotated[int, Number(0, 65_535, unit="levels", slider=(0, 100), step=1)]
 Share = Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)]
 
 

@@ -44,7 +44,22 @@ NAMES = (
     "mean_bilateral",
     "median",
     "mean_percentile",
+    "gradient_percentile",
+    "subtract_mean_percentile",
+    "enhance_contrast_percentile",
+    "pop",
+    "pop_percentile",
+    "pop_bilateral",
+    "sum",
+    "sum_percentile",
+    "sum_bilateral",
 )
 REFERENCE = {f"rank_{name}": ranked(name) for name in NAMES}
-# The result of an operation that is named after a threshold is a mask.
-REFERENCE["rank_threshold"] = lambda *given, **named: ranked("threshold")(*given, **named) != 0
+
+
+def threshold(name):
+    """Return a reference whose result is a mask, as that of all operations of this name."""
+    return lambda *given, **named: ranked(name)(*given, **named) != 0
+
+
+REFERENCE |= {f"rank_{name}": threshold(name) for name in ("threshold", "threshold_percentile")}
