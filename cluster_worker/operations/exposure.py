@@ -292,6 +292,9 @@ def rescale_intensity(
         low, high = map(float, quantile_values(statistics, shares, image.dtype))
     if not np.isfinite([low, high]).all():
         raise Rejected("the image holds NaN or infinity, which leave no range to stretch")
+    if image.dtype.kind == "f" and image.dtype.type(high - low) == 0:
+        # Two percentiles may differ by less than the image's type can tell.
+        high = low
     stretched: Image = exposure.rescale_intensity(image, (low, high), becomes)
     return stretched
 
