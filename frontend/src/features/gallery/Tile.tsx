@@ -1,8 +1,9 @@
 import { type CSSProperties, memo, useEffect, useState } from "react";
-import { splitPath } from "../../names";
+import { change } from "../../formats";
 import { type ImageItem, stageOf } from "../../state/images";
 import { useSelected } from "../../state/store";
 import { Icon } from "../Icon";
+import { PathName } from "../PathName";
 import { wordsFor } from "../images/words";
 import { pictureOf } from "./pictures";
 import { words } from "./words";
@@ -23,8 +24,9 @@ export const Tile = memo(
     const line = useSelected((state) => state.line);
     const stage = stageOf(image);
     const state = wordsFor(image, line);
+    // Its picture says that it is done.
+    const told = stage === "succeeded" ? change(image.bytes, image.job?.result?.bytes ?? 0) : state;
     const isBad = stage === "failed" || stage === "refused";
-    const { folder, base } = splitPath(image.name);
     return (
       <li
         className={isChosen ? "tile tile-chosen" : "tile"}
@@ -52,12 +54,11 @@ export const Tile = memo(
           />
         </label>
         <p className="tile-name" title={image.name}>
-          {folder && <span className="row-folder">{folder}</span>}
-          <span className="row-base">{base}</span>
+          <PathName path={image.name} />
         </p>
         <p className={isBad ? "tile-state bad" : "tile-state"} title={state}>
           {isBad && <Icon name="warning" />}
-          <span>{state}</span>
+          <span>{told}</span>
         </p>
       </li>
     );

@@ -1,12 +1,12 @@
 import { memo, useEffect, useState } from "react";
 import { isViewable } from "../../files";
-import { splitPath } from "../../names";
 import { type ImageItem, isActive, isRetryable, stageOf } from "../../state/images";
 import { NO_LINE } from "../../state/line";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { thumbnailOf } from "../../thumbnails";
 import { Icon } from "../Icon";
+import { PathName } from "../PathName";
 import { Progress } from "../Progress";
 import { ROW } from "./Rows";
 import { nameFor, wordsFor } from "./words";
@@ -26,7 +26,6 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
   // A row that is not queued does not subscribe to the line, so that it is not rendered again.
   const line = useSelected((state) => (stage === "queued" ? state.line : NO_LINE));
   const words = wordsFor(image, line);
-  const { folder, base } = splitPath(image.name);
   return (
     <li
       className={isSelected ? "row row-selected" : "row"}
@@ -46,8 +45,7 @@ export const ImageRow = memo(function ImageRow(props: ImageRowProps) {
       >
         <Thumbnail image={image} />
         <span className="row-name" title={image.name}>
-          {folder && <span className="row-folder">{folder}</span>}
-          <span className="row-base">{base}</span>
+          <PathName path={image.name} />
         </span>
       </button>
       <div className="row-state" title={words}>

@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import type { ImageItem } from "../../state/images";
 import { texts } from "../../texts";
 import { Icon } from "../Icon";
+import { PathName } from "../PathName";
 import { Dimensions } from "./Dimensions";
 
 /** Which of before and after is seen; "over" lays labels on what they were found in. */
@@ -35,7 +36,10 @@ export function ViewerHead(props: ViewerHeadProps) {
   return (
     <div className="viewer-head">
       <p className="caption-name" title={image.name}>
-        <span>{image.name}</span> <Dimensions image={image} />
+        <span>
+          <PathName path={image.name} />
+        </span>{" "}
+        <Dimensions image={image} />
       </p>
       {mode === "over" && (
         <input
