@@ -27,7 +27,9 @@ export function sample(value: number, dtype: string): string {
 /** Sizes before and after, with the change: "3.1 MB → 1.2 MB, −61 %". */
 export function change(before: number, after: number): string {
   if (before === 0 || before === after) return size(after);
-  const percent = Math.round((100 * (after - before)) / before);
+  const part = (100 * (after - before)) / before;
+  // What is left is never told as nothing: −99.9 %, not −100 %.
+  const percent = part < -99.5 && after > 0 ? Math.max(part, -99.9) : Math.round(part);
   const sign = percent < 0 ? "−" : "+";
   const told = percent === 0 ? "" : `, ${sign}${number.format(Math.abs(percent))} %`;
   return `${size(before)} → ${size(after)}${told}`;

@@ -136,6 +136,12 @@ export function placesOf({ names, columns }: Table): ((row: number) => Box | nul
   return null;
 }
 
+/** Return the number of the plane that a row is about, from 0; null if there is only one. */
+export function planeOf({ names, columns }: Table, row: number): number | null {
+  const number = columns[names.indexOf("plane")]?.[row];
+  return number === undefined || Number.isNaN(number) ? null : number - 1;
+}
+
 /**
  * Return the row at a pixel of the image, or -1.
  *
@@ -143,8 +149,15 @@ export function placesOf({ names, columns }: Table): ((row: number) => Box | nul
  * nearest point that is not far.
  *
  * @param label value of the pixel in the image of labels, or null if it is not known
+ * @param plane number of the plane of the file that is looked at, from 0
  */
-export function rowAt(table: Table, x: number, y: number, label: number | null): number {
+export function rowAt(
+  table: Table,
+  x: number,
+  y: number,
+  label: number | null,
+  plane: number,
+): number {
   const placeOf = placesOf(table);
   if (!placeOf) return -1;
   const labels = table.columns[table.names.indexOf("label")];
@@ -154,7 +167,7 @@ export function rowAt(table: Table, x: number, y: number, label: number | null):
   let least = Infinity;
   for (let row = 0; row < table.rows; row += 1) {
     const box = placeOf(row);
-    if (!box) continue;
+    if (!box || (planeOf(table, row) ?? plane) !== plane) continue;
     if (label !== null && labels?.[row] === label && isIn(box)) return row;
     const isPoint = box.left === box.right;
     if (!isPoint && !isIn(box)) continue;

@@ -11,7 +11,7 @@ export const viewerTexts = {
   opacity: "How strong the colours are",
   modesLabel: "What to show",
   previewComing: "Preview is coming",
-  previewCrop: "Show a piece at 100 %",
+  previewCrop: "Show a piece at full size",
   previewWhole: "Show all of it",
   previews: {
     scaled: {
@@ -20,13 +20,13 @@ export const viewerTexts = {
     },
     crop: {
       words: (isApproximate: boolean) =>
-        isApproximate ? "Piece at 100 %, approximate" : "Piece at 100 %",
+        isApproximate ? "Piece at full size, approximate" : "Piece at full size",
       hint: "A piece of the image at its full size, where you looked, as the result will have it; approximate where a filter looks at the whole image. Process the image for the exact result.",
     },
   },
-  rows: (operation: string, rows: number, isApproximate: boolean) => {
+  rows: (operation: string, rows: number, isApproximate: boolean, isPlane: boolean) => {
     const told = counted(rows, operation === "regionprops_table" ? "object" : "row");
-    return isApproximate ? `≈ ${told}` : told;
+    return `${isApproximate ? "≈ " : ""}${told}${isPlane ? " in this plane" : ""}`;
   },
   kept: "Images of steps that were kept",
   upTo: "After which filter to look",
@@ -40,7 +40,12 @@ export const viewerTexts = {
   full: "100 %",
   smaller: "Zoom out",
   larger: "Zoom in",
-  percent: (scale: number) => `${number.format(Math.round(100 * scale))} %`,
+  /** A zoom; one that is nearly, but not quite, 100 % is not told as that. */
+  percent: (scale: number) => {
+    const percent = Math.round(100 * scale);
+    return `${number.format(percent === 100 || percent === 0 ? 100 * scale : percent)} %`;
+  },
+  zoomNow: (before: string, after: string) => (before === after ? before : `${before} → ${after}`),
   measure: "Measure on the picture",
   histogram: "Histogram",
   histogramOf: (which: string) => `Histogram, ${which}`,

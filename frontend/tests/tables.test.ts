@@ -54,11 +54,16 @@ test("a row lies in its box, or at its point", async () => {
 
 test("a pixel leads to its region: by its number, by the smallest box, by the nearest point", async () => {
   const table = await readTable(CSV, true);
-  expect(rowAt(table, 2, 2, 1)).toBe(0);
-  expect(rowAt(table, 2, 2, null)).toBe(2);
-  expect(rowAt(table, 50, 50, null)).toBe(-1);
+  expect(rowAt(table, 2, 2, 1, 0)).toBe(0);
+  expect(rowAt(table, 2, 2, null, 0)).toBe(2);
+  expect(rowAt(table, 50, 50, null, 0)).toBe(-1);
   const peaks = await readTable("row,column,value\n5,6,1\n9,9,1\n", true);
-  expect(rowAt(peaks, 8, 8, null)).toBe(1);
+  expect(rowAt(peaks, 8, 8, null, 0)).toBe(1);
+});
+
+test("a pixel of one plane leads to no row of another", async () => {
+  const stack = await readTable("plane,row,column\n1,5,6\n3,5,6\n", true);
+  expect([0, 1, 2].map((plane) => rowAt(stack, 6, 5, null, plane))).toEqual([0, -1, 1]);
 });
 
 test("tables of images with other columns are joined by name", () => {

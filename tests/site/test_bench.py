@@ -67,8 +67,8 @@ def test_a_tiff_of_sixteen_bits_is_previewed_with_its_values_where_the_visitor_l
     expect(page.get_by_role("img", name="cells.tif, preview")).to_be_visible()
     (x, y), (before, _) = pointed(page, 200, 200)
     assert int(before) == image[y, x]
-    page.get_by_role("button", name="Show a piece at 100 %").click()
-    expect(page.get_by_text("Piece at 100 %", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Show a piece at full size").click()
+    expect(page.get_by_text("Piece at full size", exact=True)).to_be_visible()
     place = page.get_by_role("slider", name="Place of the piece")
     place.press("ArrowRight")
     expect(place).to_have_attribute("aria-valuetext", "x 728  y 450")

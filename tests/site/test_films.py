@@ -1,7 +1,7 @@
 """Four people's jobs from the first moment to the result, filmed as strips of screenshots.
 
-The strips are for people: they lie in `.run/films`, or in the folder that FILMS names. The tests
-check what came of each job.
+The strips are for people: they lie in `.run/films`, or in the folder that FILMS names; FEW=1 films
+with few and small files. The tests check what came of each job.
 """
 
 import csv
@@ -25,8 +25,9 @@ from tests.site.strips import Strip
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 FOLDER = os.environ.get("FILMS", str(TOP / ".run" / "films"))
-PHOTOGRAPHS = 150
-SIDE = 20_000
+FEW = "FEW" in os.environ
+PHOTOGRAPHS = 6 if FEW else 150
+SIDE = 8_000 if FEW else 20_000
 TILE = 256
 SECONDS = 1000
 
@@ -101,6 +102,13 @@ def test_a_biologist_counts_the_nuclei_of_a_stack(page):
     )
     expect(page.get_by_role("grid", name="Table: Measure objects")).to_be_visible()
     strip.shot("Counted in every slice")
+    # A row of another slice leads there.
+    page.locator("[aria-rowindex='2']").click()
+    expect(page.get_by_role("slider", name="Slice")).to_have_attribute(
+        "aria-valuetext", "Slice 1 of 5"
+    )
+    expect(page.locator(".region")).to_have_count(1)
+    strip.shot("A row leads to its slice")
     with page.expect_download() as caught:
         page.get_by_role("link", name="Download CSV").click()
     rows = list(csv.DictReader(io.StringIO(caught.value.path().read_text())))
@@ -177,18 +185,18 @@ def test_a_photographer_sends_folders_and_gets_a_zip_with_the_same_folders(page,
     ended(strip)
 
 
-def slide(path):
-    """Write a slide of 20 000 × 20 000 pixels: one tile over and over; return that tile."""
+def slide(path, side):
+    """Write a slide of `side` rows and columns: one tile over and over; return that tile."""
     tile = data.immunohistochemistry()[:TILE, :TILE]
     content = jpeg8_encode(tile, level=85, outcolorspace="ycbcr", subsampling="444")
     options = {"tile": (TILE, TILE), "compression": "jpeg", "photometric": "ycbcr"}
     with tifffile.TiffWriter(path) as file:
         for level in range(6):
-            side = SIDE >> level
-            across = -(-side // TILE)
+            rows = side >> level
+            across = -(-rows // TILE)
             file.write(
                 (content for _ in range(across * across)),
-                shape=(side, side, 3),
+                shape=(rows, rows, 3),
                 dtype=np.uint8,
                 subsampling=(1, 1),
                 subfiletype=1 if level else 0,
@@ -200,7 +208,7 @@ def slide(path):
 
 def test_a_slide_is_zoomed_before_and_after_with_the_values_of_its_file(page, tmp_path):
     path = tmp_path / "slide.tif"
-    tile = slide(path)
+    tile = slide(path, SIDE)
     print_figure(f"slide of {path.stat().st_size / 1e6:.0f} MB")
     strip = film(page, "slide")
     page.get_by_label("Choose images").set_input_files(str(path))

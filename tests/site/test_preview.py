@@ -80,8 +80,8 @@ def test_a_piece_at_full_size_is_as_the_result_will_have_it(page):
     chosen(page, image)
     add_filter(page, "Smoothing")
     page.get_by_role("spinbutton", name="Radius").fill("3")
-    page.get_by_role("button", name="Show a piece at 100 %").click()
-    expect(page.get_by_text("Piece at 100 %", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Show a piece at full size").click()
+    expect(page.get_by_text("Piece at full size", exact=True)).to_be_visible()
     page.wait_for_function("() => !document.querySelector('.preview-mark[data-coming]')")
     # Compare the middle, without the three pixels where the median reads beyond the piece.
     top, left = (1200 - 512) // 2 + 3, (1200 - 512) // 2 + 3
@@ -92,7 +92,7 @@ def test_a_piece_at_full_size_is_as_the_result_will_have_it(page):
     np.testing.assert_array_equal(shown(page, PREVIEW), expected)
     # A filter that measures the whole image cannot be exact on a piece of it.
     add_filter(page, "Edge detection")
-    expect(page.get_by_text("Piece at 100 %, approximate")).to_be_visible()
+    expect(page.get_by_text("Piece at full size, approximate")).to_be_visible()
     page.get_by_role("button", name="Show all of it").click()
     expect(page.get_by_text("Approximate preview", exact=True)).to_be_visible()
 

@@ -57,6 +57,10 @@ def test_a_size_keeps_the_shape_and_is_shown_as_it_will_be(page):
     process(page)
     succeeds(page, "coffee.png")
     expect(row(page, "coffee.png")).to_contain_text("→")
+    # The image is smaller than the stage, and fitted by enlarging it: 100 % is less than that.
+    # There a pixel of the result covers more than one of the screen.
+    page.get_by_role("button", name="100 %").click()
+    expect(page.locator(".zoom-now")).to_have_text("100 % → 200 %")
     with page.expect_download() as caught:
         row(page, "coffee.png").get_by_role("link").click()
     assert pictures.pixels(caught.value.path().read_bytes()).shape == (200, 300, 3)
@@ -76,6 +80,10 @@ def test_equal_names_of_two_folders_come_back_in_their_folders_with_exif(page, t
     names = [f"trip/{folder}/IMG_0001.jpg" for folder in ("monday", "tuesday")]
     for name in names:
         succeeds(page, name)
+        # Both are called IMG_0001.jpg: the nearest folder is in sight in the narrow row.
+        folder, base = (row(page, name).locator(f".path-{each}") for each in ("folder", "base"))
+        for part in (folder, base):
+            assert part.evaluate("each => each.clientWidth >= each.scrollWidth")
     with page.expect_download() as caught:
         page.get_by_role("button", name="Download all 2").click()
     with zipfile.ZipFile(caught.value.path()) as archive:

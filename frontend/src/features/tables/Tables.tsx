@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useMemo, useState } from "react";
 import type { JobResult } from "../../answers";
-import { type Box, placesOf, rowAt, sorted } from "../../tables";
+import { type Box, placesOf, planeOf, rowAt, sorted } from "../../tables";
 import { useSelected, useWork } from "../../state/store";
 import type { Point } from "../../view";
 import { Icon } from "../Icon";
@@ -11,14 +11,14 @@ import { words } from "./words";
 import "./tables.css";
 
 /** Looks for the row at a pixel of the result; `label` is the pixel's value, if it is known. */
-export type Finder = (at: Point, label: number | null) => void;
+export type Finder = (at: Point, label: number | null, plane: number) => void;
 
 interface TablesProps {
   readonly tables: readonly JobResult[];
   /** Set to the function that is called when a visitor presses the picture. */
   readonly finder: RefObject<Finder | null>;
-  /** Called with the place of the row that is picked, and its name. */
-  onMark(box: Box | null, name: string): void;
+  /** Called with the place of the row that is picked, its name, and the plane that it is about. */
+  onMark(box: Box | null, name: string, plane: number | null): void;
 }
 
 /** The tables of an image below its picture, one at a time. */
@@ -51,7 +51,7 @@ export function Tables({ tables, finder, onMark }: TablesProps) {
             value={tables.indexOf(shown)}
             onChange={({ target }) => {
               setChosen(Number(target.value));
-              onMark(null, "");
+              onMark(null, "", null);
             }}
           >
             {tables.map((each, place) => (
@@ -65,6 +65,7 @@ export function Tables({ tables, finder, onMark }: TablesProps) {
         )}
         <p className="table-count">
           {(shown.operation === "regionprops_table" ? words.objects : words.rows)(shown.rows ?? 0)}
+          {shown.columns?.some(({ name }) => name === "plane") && ` ${words.inPlanes}`}
         </p>
         <Downloads table={shown} />
       </div>
@@ -146,12 +147,13 @@ function Rows({ result, title, finder, onMark }: RowsProps) {
     setPicked(row);
     const label = table?.columns[table.names.indexOf("label")]?.[row];
     const name = label === undefined ? String(row + 1) : String(label);
-    onMark((row >= 0 && table && placesOf(table)?.(row)) || null, name);
+    const box = (row >= 0 && table && placesOf(table)?.(row)) || null;
+    onMark(box, name, table && box ? planeOf(table, row) : null);
   }
 
   useEffect(() => {
-    finder.current = (at, label) => {
-      if (table) pick(rowAt(table, at.x, at.y, label));
+    finder.current = (at, label, plane) => {
+      if (table) pick(rowAt(table, at.x, at.y, label, plane));
     };
     return () => {
       finder.current = null;
@@ -159,7 +161,7 @@ function Rows({ result, title, finder, onMark }: RowsProps) {
   });
 
   // Another table has other rows.
-  useEffect(() => () => onMark(null, ""), []);
+  useEffect(() => () => onMark(null, "", null), []);
 
   if (loaded.state === "failed") {
     return (

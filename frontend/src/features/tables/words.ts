@@ -28,6 +28,7 @@ export const words = {
   of: (title: string) => `Table: ${title}`,
   rows: (count: number) => counted(count, "row"),
   objects: (count: number) => counted(count, "object"),
+  inPlanes: "in all planes",
   coming: "The table is coming.",
   failed: "The table did not come. Try again, or download it.",
   tryAgain: "Try again",

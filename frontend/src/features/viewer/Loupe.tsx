@@ -13,8 +13,10 @@ interface LoupeProps {
   readonly pictures: Pictures;
   readonly values: AllValues;
   readonly contrasts: Contrasts;
-  /** The pointer, in pixels of the stage. */
+  /** The pointer or, with keys, the middle, in pixels of the stage. */
   readonly at: Point | null;
+  /** Whether screen readers are told the values; not those under a pointer. */
+  readonly isTold: boolean;
   readonly view: View | null;
   readonly scene: Size | null;
   /** Size of the image, if the pictures are smaller copies of it. */
@@ -52,7 +54,8 @@ export function Loupe(props: LoupeProps) {
 }
 
 /** What lies under the pointer, for each picture: its place there, and its values. */
-function PixelLine({ keys, scaled, pictures, values, at, view, scene, whole }: LoupeProps) {
+function PixelLine(props: LoupeProps) {
+  const { keys, scaled, pictures, values, at, isTold, view, scene, whole } = props;
   const places = keys.map((key) => {
     const size = pictures[key]?.size;
     return {
@@ -68,7 +71,7 @@ function PixelLine({ keys, scaled, pictures, values, at, view, scene, whole }: L
       scaled.includes(key) || (pixel?.x === first?.pixel?.x && pixel?.y === first?.pixel?.y),
   );
   return (
-    <p className="pixel" aria-hidden="true">
+    <p className="pixel" aria-hidden={!isTold} aria-live={isTold ? "polite" : undefined}>
       {isShared && place && texts.viewer.place(place.x, place.y)}
       {places.map(({ key, pixel }) => {
         if (!pixel) return null;

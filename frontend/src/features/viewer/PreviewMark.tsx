@@ -6,6 +6,8 @@ import type { Preview } from "./usePreview";
 interface PreviewMarkProps {
   readonly preview: Preview;
   readonly isCrop: boolean;
+  /** Whether it shows one plane of several. */
+  readonly isPlane: boolean;
   readonly children: ReactNode;
   onCrop(isCrop: boolean): void;
 }
@@ -14,7 +16,7 @@ interface PreviewMarkProps {
  * A label on previews: that the picture is not a result yet, and whether it is approximate. A
  * button switches between the scaled image and a crop at full size.
  */
-export function PreviewMark({ preview, isCrop, children, onCrop }: PreviewMarkProps) {
+export function PreviewMark({ preview, isCrop, isPlane, children, onCrop }: PreviewMarkProps) {
   const { url, isApproximate, isComing, reason, tables } = preview;
   if (reason) return <p className="preview-mark preview-refused">{reason}</p>;
   if (!url && !isComing) return null;
@@ -30,7 +32,7 @@ export function PreviewMark({ preview, isCrop, children, onCrop }: PreviewMarkPr
       <p className="preview-mark" data-coming={isComing || undefined} title={hint}>
         {url ? words(isApproximate) : texts.viewer.previewComing}
         {tables.map(({ operation, rows }, place) => (
-          <b key={place}>{texts.viewer.rows(operation, rows, isApproximate)}</b>
+          <b key={place}>{texts.viewer.rows(operation, rows, isApproximate, isPlane)}</b>
         ))}
       </p>
     </div>

@@ -5,6 +5,8 @@ import type { Size, View } from "../../view";
 export interface Region {
   readonly box: Box;
   readonly name: string;
+  /** Number of the plane of the file in which it lies, from 0; null if there is only one. */
+  readonly plane: number | null;
 }
 
 interface RegionMarkProps {

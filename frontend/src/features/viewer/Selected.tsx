@@ -15,6 +15,7 @@ import {
   useFacts,
 } from "../reading/PlaneSliders";
 import { useImageSize } from "../useSize";
+import { type Axis, placeIn } from "../../raster/planes";
 import { Caption } from "./Caption";
 import { Crop } from "./Crop";
 import { PieceMap } from "./PieceMap";
@@ -61,7 +62,15 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
   const size = useImageSize(image);
   const plane = planeOf(planes, planePlace);
   const raster = useRaster(image, plane);
-  const { tables, size: tablesSize, region, place, finder, setRegion, press } = useRegion(image);
+  const {
+    tables,
+    size: tablesSize,
+    region,
+    place,
+    finder,
+    setRegion,
+    press,
+  } = useRegion(image, plane);
   const cropping = useCropping(
     image,
     useSelected((state) => state.drawing),
@@ -116,7 +125,7 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
                     onDone={() => onMeasuring(null)}
                   />
                 )}
-                {region && tablesSize && (
+                {region && tablesSize && (region.plane ?? plane) === plane && (
                   <RegionMark region={region} size={tablesSize} view={view} scene={scene} />
                 )}
               </>
@@ -147,6 +156,7 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
             <PreviewMark
               preview={preview}
               isCrop={piece !== null}
+              isPlane={planes !== null}
               onCrop={(isCrop) => setPiece(isCrop ? { ...middle.current } : null)}
             >
               <UpTo upTo={upTo} onUpTo={setUpTo} />
@@ -168,7 +178,11 @@ export function Selected({ image, sight, measuring: asked, onMeasuring }: Select
         <Tables
           tables={tables}
           finder={finder}
-          onMark={(box, name) => setRegion(box && { box, name })}
+          onMark={(box, name, plane) => {
+            setRegion(box && { box, name, plane });
+            // The row may be about another plane than the one in sight.
+            if (planes && plane !== null) setPlanePlace(placeIn(planes.axes as Axis[], plane));
+          }}
         />
       )}
     </>

@@ -22,6 +22,7 @@ import {
   panned,
   pixelAt,
   sceneOf,
+  within,
   zoomed,
 } from "../../view";
 import { ContrastFilter, filterOf } from "./ContrastFilter";
@@ -106,6 +107,8 @@ export function Stage(props: StageProps) {
   // null while the whole picture is shown, so that it stays fitted when the stage is resized.
   const [moved, setMoved] = useState<View | null>(null);
   const [pointer, setPointer] = useState<Point | null>(null);
+  // Whether keys move the picture: then the values of the pixel in the middle are told.
+  const [isByKeys, setByKeys] = useState(false);
   const [isFailed, setFailed] = useState(false);
   const [contrasts, setContrasts] = useState<Contrasts>({});
 
@@ -125,7 +128,9 @@ export function Stage(props: StageProps) {
   );
   const inContrast = contrastsOf(layers, pictures, contrasts);
   const scene = sceneOf(pictures.before?.size, pictures.after?.size);
-  const values = useValues(pictures, keys, hasHistogram || Boolean(below) || pointer !== null);
+  const middle = isByKeys && stage ? { x: stage.width / 2, y: stage.height / 2 } : null;
+  const at = pointer ?? middle;
+  const values = useValues(pictures, keys, hasHistogram || Boolean(below) || at !== null);
   const isReady = stage !== null && scene !== null && stage.width > 0;
   const fit = isReady ? fitted(scene, stage) : null;
   const view = isReady && fit ? (moved ? held(moved, scene, stage) : fit) : null;
@@ -155,7 +160,9 @@ export function Stage(props: StageProps) {
       if (!view || !stage || !scene) return;
       const point = at ?? { x: stage.width / 2, y: stage.height / 2 };
       const next = zoomed(view, by, point, scene, stage);
-      setMoved(next.scale <= fitted(scene, stage).scale ? null : next);
+      // A small picture is fitted by enlarging it: 100 % is another view of it then.
+      const isFitted = Math.abs(next.scale / fitted(scene, stage).scale - 1) < 1e-6;
+      setMoved(isFitted ? null : next);
     },
     [view, stage, scene],
   );
@@ -225,6 +232,9 @@ export function Stage(props: StageProps) {
   const scaled = layers.filter(({ isScaled }) => isScaled).map(({ key }) => key);
   // Pixels of the scene for a pixel of the image.
   const unit = whole && scene ? scene.width / whole.width : 1;
+  const after = whole || scaled.includes("after") ? null : pictures.after?.size;
+  // A result of another size has other pixels than the image; a scaled preview has none of its own.
+  const scaleAfter = view && scene && after ? within(view, after, scene).scale : null;
   const small = keys.map((key) => pictures[key]?.small).find(Boolean);
   return (
     <>
@@ -239,6 +249,10 @@ export function Stage(props: StageProps) {
         onKeyDown={onKey}
         onPointerMove={(event: PointerEvent) => setPointer(pointOf(event, box.current))}
         onPointerLeave={() => setPointer(null)}
+        onFocus={({ target, currentTarget }) =>
+          setByKeys(target === currentTarget && target.matches(":focus-visible"))
+        }
+        onBlur={() => setByKeys(false)}
         onClick={press}
         {...fingers.handlers}
       >
@@ -271,6 +285,7 @@ export function Stage(props: StageProps) {
             onMove={(x, y) => pan(x, y)}
           />
         )}
+        {middle && !pointer && <span className="middle-cross" />}
         <StretchMark keys={keys} values={values} contrasts={inContrast} />
         {view && scene && overlay?.(view, scene)}
         {children}
@@ -283,7 +298,8 @@ export function Stage(props: StageProps) {
           pictures={pictures}
           values={values}
           contrasts={inContrast}
-          at={pointer}
+          at={at}
+          isTold={middle !== null}
           whole={whole}
           view={view}
           scene={scene}
@@ -296,6 +312,7 @@ export function Stage(props: StageProps) {
         />
         <Zoom
           scale={(view?.scale ?? 0) * unit}
+          scaleAfter={scaleAfter ?? (view?.scale ?? 0) * unit}
           isFitted={moved === null}
           onFit={() => setMoved(null)}
           onScale={(scale) => view && zoom(scale / unit / view.scale)}

@@ -3,7 +3,9 @@ import { ZOOM } from "../../view";
 import { Icon } from "../Icon";
 
 interface ZoomProps {
+  /** Pixels of the screen for a pixel of the picture before, and of the one after. */
   readonly scale: number;
+  readonly scaleAfter: number;
   readonly isFitted: boolean;
   onFit(): void;
   onScale(scale: number): void;
@@ -11,13 +13,15 @@ interface ZoomProps {
 }
 
 /** Buttons for the zoom, and its value. */
-export function Zoom({ scale, isFitted, onFit, onScale, onZoom }: ZoomProps) {
+export function Zoom({ scale, scaleAfter, isFitted, onFit, onScale, onZoom }: ZoomProps) {
+  // As computed by factors, it may be off in its last digits.
+  const isFull = Math.abs(scale - 1) < 1e-6;
   return (
     <div className="zoom" role="group" aria-label={texts.viewer.zoom}>
       <button type="button" className="small" aria-pressed={isFitted} onClick={onFit}>
         {texts.viewer.fit}
       </button>
-      <button type="button" className="small" aria-pressed={scale === 1} onClick={() => onScale(1)}>
+      <button type="button" className="small" aria-pressed={isFull} onClick={() => onScale(1)}>
         {texts.viewer.full}
       </button>
       <button
@@ -29,7 +33,10 @@ export function Zoom({ scale, isFitted, onFit, onScale, onZoom }: ZoomProps) {
       >
         <Icon name="minus" />
       </button>
-      <span className="zoom-now">{scale > 0 ? texts.viewer.percent(scale) : ""}</span>
+      <span className="zoom-now">
+        {scale > 0 &&
+          texts.viewer.zoomNow(texts.viewer.percent(scale), texts.viewer.percent(scaleAfter))}
+      </span>
       <button
         type="button"
         className="small"

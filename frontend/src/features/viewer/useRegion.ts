@@ -8,7 +8,7 @@ import type { Region } from "./RegionMark";
 const NONE: readonly JobResult[] = [];
 
 /** The tables of an image, and the region that is picked in one of them or in the picture. */
-export function useRegion({ job }: ImageItem) {
+export function useRegion({ job }: ImageItem, plane: number) {
   const [region, setRegion] = useState<Region | null>(null);
   const finder = useRef<Finder | null>(null);
   const result = job?.state === "succeeded" ? job.result : null;
@@ -28,7 +28,7 @@ export function useRegion({ job }: ImageItem) {
   function press(at: Point, samples: readonly number[] | null): void {
     const [label = null, ...others] = samples ?? [];
     const pixel = { x: Math.floor(at.x * width), y: Math.floor(at.y * height) };
-    if (size) finder.current?.(pixel, others.length > 0 ? null : label);
+    if (size) finder.current?.(pixel, others.length > 0 ? null : label, plane);
   }
 
   return { tables, size, region, place, finder, setRegion, press };
