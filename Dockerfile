@@ -25,7 +25,8 @@ COPY infra infra
 RUN .venv/bin/python -m cluster_worker.operations >/tmp/catalogue.json \
     && mv /tmp/catalogue.json config/contract/catalogue.json \
     && PYTHONPATH=.:api .venv/bin/python -c \
-        'from chalicelib import contract; contract.write_whole()'
+        'from chalicelib import contract; contract.write_whole()' \
+    && .venv/bin/python -m cluster_worker.table_pictures /tmp/tables
 
 FROM ${NODE_IMAGE} AS site
 WORKDIR /opt/dip
@@ -35,6 +36,7 @@ COPY frontend frontend
 COPY docs/operations/pictures docs/operations/pictures
 COPY config/contract/presets.json config/contract/formats.json config/contract/
 COPY --from=app /opt/dip/config/contract/catalogue.json config/contract/catalogue.json
+COPY --from=app /tmp/tables frontend/src/features/filters/tables
 RUN npm --prefix frontend run build
 
 FROM app

@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "cluster_worker/lazy.py": set(),
     "cluster_worker/log.py": set(),
     "cluster_worker/timings.py": set(),
+    "cluster_worker/table_pictures.py": {"cluster_worker", "config", "PIL", "numpy", "skimage"},
     "cluster_worker/": {"cluster_worker", "config", "tqdm"},
     "infra/local/": {
         "infra.headers",

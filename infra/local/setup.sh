@@ -185,13 +185,16 @@ node_packages() {
     done
 }
 
+# Pictures of what operations that give tables find, made here.
+tables=frontend/src/features/filters/tables
+
 # What the site is built from. The catalogue is named by its sources, so that this is known before
 # Python is there.
 site_inputs() {
     contract_sources
     find frontend docs/operations/pictures config/contract/presets.json \
-        config/contract/formats.json -type f -not -path '*/node_modules/*' \
-        -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | fingerprint_all
+        config/contract/formats.json cluster_worker/table_pictures.py -type f \
+        -not -path '*/node_modules/*' -not -path "$tables/*" -not -path '*/dist/*' -not -name '*.tsbuildinfo' -print0 | fingerprint_all
 }
 
 # The stamp goes where the site goes: a checkout with a built site needs no Node.
@@ -202,6 +205,7 @@ is_site_built() {
 site() {
     if is_site_built; then return 0; fi
     say "building the site"
+    quietly .venv/bin/python -m cluster_worker.table_pictures $tables
     quietly npm --prefix frontend run build
     site_inputs >frontend/dist/.built-from
 }

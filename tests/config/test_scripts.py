@@ -170,6 +170,7 @@ def test_without_root_all_other_steps_run_and_the_command_that_needs_it_is_print
     for folder in ("cluster_worker/operations", "cluster_worker/kernels", "api/chalicelib"):
         (checkout / folder).mkdir(parents=True)
         (checkout / folder / "a.py").touch()
+    (checkout / "cluster_worker/table_pictures.py").touch()
     (checkout / "docs/operations/pictures").mkdir(parents=True)
     names = "requirements.lock", "pyproject.toml", "frontend/package-lock.json"
     for name in (*names, "config/contract/presets.json", "config/contract/formats.json"):

@@ -109,6 +109,27 @@ def test_the_picker_finds_by_use_what_people_look_for(page):
         assert any(each.startswith(title) for each in found), (words, found)
 
 
+def test_every_card_and_group_of_the_picker_has_a_picture_that_comes_when_it_is_seen(page):
+    expect(page.get_by_role("button", name="Add filter")).to_be_visible()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    names = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    assert not [each for each in names if each.endswith(".webp")]
+    page.get_by_role("button", name="Add filter").click()
+    cards = page.locator(".card")
+    expect(cards.first.locator("img")).to_have_js_property("complete", True)
+    # Far down they are not asked for yet.
+    assert 0 < len([each for each in asked if each.endswith(".webp")]) < cards.count()
+    assert cards.count() > 200
+    for which in (".card", ".chip"):
+        without = page.locator(f"{which}:not(:has(img))").all_inner_texts()
+        assert without == ([] if which == ".card" else ["All"])
+    page.locator(".chip", has_text="Measurements").click()
+    for picture in page.locator(".card img").all():
+        picture.scroll_into_view_if_needed()
+        page.wait_for_function("each => each.naturalWidth > 0", arg=picture.element_handle())
+
+
 def test_a_tablet_shows_the_picture_large_and_the_button_to_process(page):
     page.set_viewport_size(TABLET)
     choose(page, ("coffee.png", "image/png", pictures.png(data.coffee())))

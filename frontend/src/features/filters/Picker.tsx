@@ -5,7 +5,7 @@ import { POPULAR } from "../../synonyms";
 import { useSelected, useWork } from "../../state/store";
 import { texts } from "../../texts";
 import { Dialog } from "../Dialog";
-import { pictureOf } from "./pictures";
+import { pictureOf, pictureOfGroup } from "./pictures";
 
 interface PickerProps {
   onPick(operation: Operation): void;
@@ -64,6 +64,7 @@ export function Picker({ onPick, onClose }: PickerProps) {
             aria-pressed={group === each}
             onClick={() => setGroup(each)}
           >
+            {each && <GroupPicture group={each} operations={operations} />}
             {each || texts.filters.allGroups}
           </button>
         ))}
@@ -120,6 +121,16 @@ function Card({ operation, onPick }: { operation: Operation; onPick(operation: O
       </span>
     </button>
   );
+}
+
+interface GroupPictureProps {
+  readonly group: string;
+  readonly operations: readonly Operation[];
+}
+
+function GroupPicture({ group, operations }: GroupPictureProps) {
+  const picture = pictureOfGroup(group, operations);
+  return picture && <img src={picture} alt="" loading="lazy" decoding="async" />;
 }
 
 /** Move the focus between cards with the arrow keys, by their positions on the screen. */
