@@ -152,3 +152,23 @@ def test_a_phone_shows_a_single_picture_at_once_and_the_list_of_several(page):
     content = [pictures.png(pictures.small(number)) for number in range(2)]
     choose(page, *((name, "image/png", each) for name, each in zip(names, content, strict=True)))
     expect(row(page, "second.png")).to_be_in_viewport()
+
+
+def test_a_phone_shows_the_preview_beside_the_slider_that_is_moved(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    choose(page, ("coffee.png", "image/png", pictures.png(data.coffee()[:200, :300])))
+    page.locator(".tabs").get_by_role("button", name="Filters").click()
+    add_filter(page, "Blurring")
+    preview = page.get_by_role("img", name="coffee.png, preview")
+    expect(preview).to_be_in_viewport()
+    slider = page.get_by_role("slider", name="Sigma slider")
+    slider.scroll_into_view_if_needed()
+    before = preview.get_attribute("src")
+    slider.press("PageUp")
+    expect(preview).not_to_have_attribute("src", before)
+    # Both at once, with nothing over the picture; the divider hides half of the preview.
+    expect(preview).to_be_in_viewport(ratio=0.45)
+    expect(slider).to_be_in_viewport(ratio=0.9)
+    stage, bar = page.locator(".stage").bounding_box(), slider.bounding_box()
+    assert stage["y"] + stage["height"] <= bar["y"]
+    assert stage["height"] > 150
