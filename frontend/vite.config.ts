@@ -14,5 +14,10 @@ export default defineConfig({
     // Every browser that runs this site has modulepreload.
     modulePreload: { polyfill: false },
   },
-  test: { include: ["tests/**/*.test.{ts,tsx}"], testTimeout: 10_000 },
+  // Style sheets are read by a test of their own, and left empty otherwise.
+  test: {
+    include: ["tests/**/*.test.{ts,tsx}"],
+    testTimeout: 10_000,
+    css: { include: /\?raw$/ },
+  },
 });
