@@ -61,6 +61,8 @@ class Keys:
     def __init__(self, page):
         self.page = page
         self.unseen = []
+        # Keys work once the page's script has come.
+        page.get_by_role("button", name="Add filter").wait_for()
         page.evaluate(
             "window.presses = 0;"
             "window.addEventListener('pointerdown', () => { window.presses += 1 }, true)"
