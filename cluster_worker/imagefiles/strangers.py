@@ -15,6 +15,13 @@ DOWNLOAD = "download the image itself"
 # Bytes that are enough to tell all of them.
 HEAD_BYTES = 512
 
+# In letters of both cases: the page uses the patterns too, and a browser knows no "(?i)".
+HTML = re.sub(
+    rb"[a-z]",
+    lambda letter: b"[" + letter[0].upper() + letter[0] + b"]",
+    b"!doctype html|html|head",
+)
+
 # Name, way out, and pattern of the first bytes.
 STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
     (name, way, re.compile(pattern, re.DOTALL))
@@ -86,7 +93,7 @@ STRANGERS: tuple[tuple[str, str, re.Pattern[bytes]], ...] = tuple(
             UNPACK,
             rb"BZh[1-9]|\xfd7zXZ|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18",
         ),
-        ("an HTML page", DOWNLOAD, rb"(?i)(\xef\xbb\xbf)?\s*<(!DOCTYPE html|html|head|!--)"),
+        ("an HTML page", DOWNLOAD, rb"(\xef\xbb\xbf)?\s*<(" + HTML + rb"|!--)"),
         ("an XML document", ITSELF, rb"(\xef\xbb\xbf)?\s*<\?xml"),
         ("JSON", ITSELF, rb"\s*[\[{]\s*[\"\[{\]}\d-]"),
         ("a pointer of Git LFS", DOWNLOAD, rb"version https://git-lfs"),
