@@ -4,7 +4,7 @@ import pytest
 
 from cluster_worker.imagefiles import listing
 from cluster_worker.imagefiles.formats import FORMATS
-from cluster_worker.imagefiles.strangers import stranger
+from cluster_worker.imagefiles.strangers import STRANGERS
 from config.contract import formats
 
 HEADS = [
@@ -30,7 +30,8 @@ def test_a_file_is_told_by_the_list_as_by_the_records(head):
     by_list = [each.title for each in formats.known().read if each.magic.match(head)]
     assert by_list == by_record
     named = next((each for each in formats.known().strangers if each.magic.match(head)), None)
-    assert (named and (named.title, named.way)) == stranger(head)
+    pattern = next(((name, way) for name, way, magic in STRANGERS if magic.match(head)), None)
+    assert (named and (named.title, named.way)) == pattern
 
 
 def test_no_two_formats_share_an_ending():
