@@ -130,7 +130,7 @@ def test_the_first_word_may_be_a_step_where_no_image_is_written():
         ),
         (
             ("notes.png", "o.png", "invert"),
-            "dip: notes.png: not an image this app reads (starts with 68 65 6c 6c)",
+            "dip: notes.png: is text, which this app does not read",
         ),
         (("in.png", "o.png", "--ranks", "two", "invert"), "dip: argument --ranks: invalid int"),
         (("in.png", "o.png", "invert", "--format", "tiff"), "dip: --format: is for a folder; the"),
@@ -160,7 +160,7 @@ def test_a_process_of_its_own_ends_with_the_same_code_and_sentence(tmp_path):
     (tmp_path / "notes.png").write_text("hello")
     ran = started("run", tmp_path / "notes.png", tmp_path / "o.png", "invert", "--ranks", 1)
     assert ran.returncode == 2
-    assert ran.stderr.startswith("dip: notes.png: not an image this app reads")
+    assert ran.stderr.startswith("dip: notes.png: is text, which this app does not read")
     assert len(ran.stderr.splitlines()) == 1
 
 
@@ -196,7 +196,7 @@ def test_a_folder_is_run_past_a_damaged_file_and_only_once(dip, tmp_path):
     ran = dip(*words)
     refused, said = ran.stderr.splitlines()
     assert ran.returncode == 2
-    assert refused.startswith("dip: notes.png: not an image this app reads")
+    assert refused.startswith("dip: notes.png: is text, which this app does not read")
     assert said == f"dip: 1 result written to {target}, 1 failed; {target}/dip-run.jsonl says which"
     assert (tifffile.imread(target / "coins.tif") == 255 - data.coins()).all()
     (scans / "notes.png").unlink()
