@@ -28,7 +28,11 @@ class RankDied(Fault):
 
 
 class DecoderDied(Fault):
-    """Decoders were killed again and again on one file, or one hung."""
+    """A decoder hung, or died with a file half written."""
+
+
+class DecoderKilled(Broken):
+    """Decoders were killed from outside, which says nothing about the file they were at."""
 
 
 class Cancelled(Exception):

@@ -1,5 +1,6 @@
 """Dead letters, for the operator: list them with their reasons, and queue their jobs again."""
 
+import time
 from collections.abc import Collection
 from typing import Any
 
@@ -11,6 +12,9 @@ from config.contract.job import Job, Message
 
 # Letters that one call looks at; the next call looks at the rest.
 LETTERS_MAX = 500
+# The minute's sweep looks as well, and holds one letter at a time: a queue that seems empty is
+# looked at again after this many seconds.
+AGAIN_SECONDS = 0.5
 
 
 def show(services: Services) -> list[dict[str, Any]]:
@@ -20,7 +24,11 @@ def show(services: Services) -> list[dict[str, Any]]:
 
 def look(services: Services) -> list[Message]:
     """Read the letters without duplicates; they stay in their queue."""
-    return list(dict.fromkeys(services.publisher.dead_letters(LETTERS_MAX)))
+    found = services.publisher.dead_letters(LETTERS_MAX)
+    if not found:
+        time.sleep(AGAIN_SECONDS)
+        found = services.publisher.dead_letters(LETTERS_MAX)
+    return list(dict.fromkeys(found))
 
 
 def find(services: Services, message: Message) -> Job | None:

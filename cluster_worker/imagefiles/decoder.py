@@ -315,7 +315,7 @@ class Decoder(WarmChild):
         ------
         Rejected
             If the format cannot hold the planes.
-        DecoderDied
+        DecoderDied, DecoderKilled
             If the child process died with the file half written.
         OSError
             If the file cannot be written.

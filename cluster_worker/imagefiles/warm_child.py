@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from cluster_worker.errors import Broken, DecoderDied, Rejected
+from cluster_worker.errors import Broken, DecoderDied, DecoderKilled, Rejected
 from cluster_worker.imagefiles.allowance import Hangs
 from cluster_worker.imagefiles.codec_errors import failed_decoder, lighter
 from cluster_worker.imagefiles.decoder_messages import cpu_seconds_of, raise_failure
@@ -87,7 +87,9 @@ class WarmChild:
         OSError
             If a file could not be read or written.
         DecoderDied
-            If the child process hangs, or if `CHILDREN_MAX` of them were killed from outside.
+            If the child process hangs, or crashed with a file half written.
+        DecoderKilled
+            If `CHILDREN_MAX` of them were killed from outside, or one with a file half written.
         Broken
             If the child process did not start, or has a defect.
         """
@@ -113,14 +115,16 @@ class WarmChild:
             except ChildDied as death:
                 if asked.get("top", 0) or asked.get("number", 0):
                     # The bands drawn so far, or the planes written, are gone with the child.
-                    raise DecoderDied(f"{name}: the decoder died ({death})") from death
+                    kind = DecoderKilled if death.is_killed else DecoderDied
+                    raise kind(f"{name}: the decoder died ({death})") from death
                 if crashed and not death.is_killed:
                     raise Rejected(failed_decoder(name, str(death))) from death
                 crashed = crashed or not death.is_killed
                 last = death
                 if death.is_killed:
                     time.sleep(PAUSE_SECONDS * 2**tried)
-        raise DecoderDied(f"{name}: the decoder was killed {CHILDREN_MAX} times ({last})") from last
+        killed = f"{name}: the decoder was killed {CHILDREN_MAX} times ({last})"
+        raise DecoderKilled(killed) from last
 
     def ask_child(
         self, what: str, name: str, verb: str, asked: Mapping[str, Any], seconds: float

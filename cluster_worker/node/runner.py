@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster_worker.engine.engine import Engine
 from cluster_worker.engine.file_to_file import RunOptions, file_job
 from cluster_worker.engine.run_stack import AnyFile, AnyJob, StackRun
-from cluster_worker.errors import Broken, Cancelled, Fault, Rejected, classify_error
+from cluster_worker.errors import Broken, Cancelled, DecoderKilled, Fault, Rejected, classify_error
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.output import Output
@@ -23,6 +23,7 @@ from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch, fetch_inputs, plainly
 from cluster_worker.node.heartbeat import Heartbeat
 from cluster_worker.node.hosts import HostGroup, Placed
+from cluster_worker.node.killed import KilledAttempts
 from cluster_worker.node.pictures import Pictures
 from cluster_worker.node.results import ResultWriter, check_tables
 from cluster_worker.node.scratch import scratch_of
@@ -123,6 +124,7 @@ class Runner:
         self.ends = math.inf
         self.batches: dict[str, Batch] = {}
         self.charges = Charges()
+        self.killed = KilledAttempts()
         self.on_taken: Callable[[Job], None] = lambda _: None
         self.on_moved: Callable[[Job], None] = lambda _: None
         self.on_ended: Callable[[Attempt], None] = lambda _: None
@@ -252,6 +254,12 @@ class Runner:
                 self.table.hand_back(row, milliseconds())
                 return Verdict.HAND_BACK
             timings.outcome = "cancelled"
+        except DecoderKilled as error:
+            if not self.killed.is_fault(row.job):
+                self.table.hand_back(row, milliseconds())
+                raise
+            timings.outcome = "fault"
+            return self.fault(row, error)
         except Fault as error:
             timings.outcome = "fault"
             return self.fault(row, error)
@@ -268,7 +276,7 @@ class Runner:
         if moved is not None and not moved.waiting:
             self.on_moved(moved)
 
-    def fault(self, row: Job, error: Fault) -> Verdict:
+    def fault(self, row: Job, error: Fault | DecoderKilled) -> Verdict:
         """Count a fault; at the limit, the job fails and its message goes to the dead letters."""
         counted = self.table.add_fault(row, milliseconds())
         if counted is None:

@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from cluster_worker.errors import Broken, DecoderDied, Rejected
+from cluster_worker.errors import Broken, DecoderDied, DecoderKilled, Rejected
 from cluster_worker.imagefiles import formats
 from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders, WarmDecoders
@@ -204,7 +204,7 @@ def test_a_file_on_which_two_children_crash_is_refused(cat, deadly):
 def test_children_that_are_killed_from_outside_are_never_the_fault_of_the_file(cat, deadly):
     deadly(*([signal.SIGKILL, signal.SIGBUS] * CHILDREN_MAX)[:CHILDREN_MAX])
     with Decoder() as decoder:
-        with pytest.raises(DecoderDied, match=rf"was killed {CHILDREN_MAX} times \(signal"):
+        with pytest.raises(DecoderKilled, match=rf"was killed {CHILDREN_MAX} times \(signal"):
             decoder.read_header(cat[0], "cat.png")
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 

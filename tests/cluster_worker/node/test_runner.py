@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from skimage import data
 
-from cluster_worker.errors import DecoderDied
+from cluster_worker.errors import DecoderDied, DecoderKilled
 from cluster_worker.imagefiles.decoder import Decoder
+from cluster_worker.node import killed
+from cluster_worker.node import runner as runner_module
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.table import milliseconds
 from config.contract import resources
@@ -134,15 +136,48 @@ def test_a_job_that_waits_for_memory_is_handed_back_when_the_node_ends(runner, s
     assert row_of(runner, message).state == "queued"
 
 
-def test_a_job_whose_decoders_are_killed_is_tried_again_and_never_rejected(runner, s3, monkeypatch):
+def die_of(error):
     def die(*_):
-        raise DecoderDied("scan.tif: the decoder was killed 5 times (signal 9)")
+        raise error
 
+    return die
+
+
+def test_a_job_whose_decoders_hang_is_tried_again_and_never_rejected(runner, s3, monkeypatch):
+    hangs = DecoderDied("scan.tif: the decoder hangs: it has not worked for 1200 s")
     message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
-    monkeypatch.setattr(Decoder, "read_pixels", die)
+    monkeypatch.setattr(Decoder, "read_pixels", die_of(hangs))
     assert runner.run(message) is Verdict.FAULT
     assert row_of(runner, message).state == "queued"
     assert runner.run(message) is Verdict.DEAD
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "broken")
+
+
+def test_decoders_that_are_killed_from_outside_cost_a_job_nothing(runner, s3, monkeypatch):
+    error = DecoderKilled("scan.tif: the decoder was killed 5 times (signal 9)")
+    monkeypatch.setattr(runner_module, "BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "killed", killed.KilledAttempts())
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    with monkeypatch.context() as patch:
+        patch.setattr(Decoder, "read_pixels", die_of(error))
+        for _ in range(killed.ATTEMPTS_MAX):
+            assert runner.run(message) is Verdict.HAND_BACK
+            row = row_of(runner, message)
+            assert (row.state, row.faults) == ("queued", 0)
+    assert runner.run(message) is Verdict.DONE
+    assert row_of(runner, message).state == "succeeded"
+
+
+def test_a_file_on_which_every_decoder_is_killed_ends_in_a_fault(runner, s3, monkeypatch):
+    error = DecoderKilled("scan.tif: the decoder was killed 5 times (signal 9)")
+    monkeypatch.setattr(runner_module, "BROKEN_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "killed", killed.KilledAttempts())
+    monkeypatch.setattr(killed, "ATTEMPTS_MAX", 1)
+    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
+    monkeypatch.setattr(Decoder, "read_pixels", die_of(error))
+    verdicts = [runner.run(message) for _ in range(3)]
+    assert verdicts == [Verdict.HAND_BACK, Verdict.FAULT, Verdict.DEAD]
     row = row_of(runner, message)
     assert (row.state, row.cause) == ("failed", "broken")
 
