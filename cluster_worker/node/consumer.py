@@ -21,6 +21,7 @@ from typing import Any
 
 import pika
 import pika.exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
@@ -32,8 +33,9 @@ Publish = Callable[[Message, resources.Queue], None]
 # Work that a publisher does with such a function.
 Work = Callable[[Publish], None]
 
-# Errors that end a connection. Some errors while connecting are no AMQPError.
-CONNECTION_ERRORS = (pika.exceptions.AMQPError, OSError)
+# Errors that end a connection. An `AMQPConnectorException`, which is no `AMQPError`, is raised if a
+# busy broker takes too long to greet.
+CONNECTION_ERRORS = (pika.exceptions.AMQPError, AMQPConnectorException, OSError)
 # Errors of a broker that does not take the password.
 REFUSED_ERRORS = (
     pika.exceptions.ProbableAuthenticationError,

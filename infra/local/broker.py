@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pika
 import pika.exceptions
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 
 from config.contract import resources
 from infra.local.ports import HOST, answers, free_ports
@@ -98,7 +99,8 @@ class Broker:
             return False
         try:
             connect(self.url).close()
-        except pika.exceptions.AMQPError:
+        except (pika.exceptions.AMQPError, AMQPConnectorException, OSError):
+            # The second, which is no `AMQPError`: a busy server takes too long to greet.
             return False
         return True
 

@@ -3,6 +3,7 @@
 import pika
 import pika.exceptions
 import pytest
+from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from config.contract import resources
 from infra.local import broker as room
@@ -81,3 +82,11 @@ def test_a_machine_without_rabbitmq_is_told_what_to_install(monkeypatch, tmp_pat
     monkeypatch.setattr(room, "SERVERS", (tmp_path / "rabbitmq-server",))
     with pytest.raises(LocalError, match="apt-get install rabbitmq-server"):
         Broker(tmp_path)
+
+
+def test_a_broker_that_does_not_greet_yet_is_not_ready(broker, monkeypatch):
+    def slow(_):
+        raise AMQPConnectorStackTimeout("Timeout during AMQP handshake")
+
+    monkeypatch.setattr(room, "connect", slow)
+    assert not broker.is_ready()

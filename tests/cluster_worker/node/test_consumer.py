@@ -366,3 +366,11 @@ def test_a_password_that_is_wrong_and_stays_so_is_an_error_of_the_connection(bro
         address.connect()
     assert "Secrets Manager does not answer" in capfd.readouterr().err
     assert issubclass(REFUSED_ERRORS[0], CONNECTION_ERRORS)
+
+
+def test_a_broker_that_accepts_but_does_not_greet_is_an_error_of_the_connection():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = Address(f"amqp://a:b@127.0.0.1:{port}/?stack_timeout=0.5&connection_attempts=1")
+        with pytest.raises(CONNECTION_ERRORS):
+            address.connect()
