@@ -395,7 +395,7 @@ async def send(
     iterator = iter(blocks)
     loop = asyncio.get_running_loop()
     # A client may close the connection when it has seen enough.
-    with suppress(ConnectionResetError):
+    with suppress(ConnectionError):
         await response.prepare(request)
         while block := await loop.run_in_executor(None, next, iterator, b""):
             await response.write(block)
