@@ -259,6 +259,20 @@ def test_a_letter_of_a_job_in_work_is_left(api, queues):
     assert queues.take(resources.DEAD_LETTERS) == [message]
 
 
+def test_a_letter_that_the_sweep_has_in_hand_is_found_at_a_second_look(api, queues, monkeypatch):
+    batch, (job,) = api.queued("a.png")
+    die(api, queues, batch, job)
+    publisher = api.services.publisher
+    look, looks = publisher.dead_letters, []
+
+    def empty_at_first(limit):
+        looks.append(limit)
+        return look(limit) if len(looks) > 1 else []
+
+    monkeypatch.setattr(publisher, "dead_letters", empty_at_first)
+    assert letters.send_back(api.services) == {"sent": 1, "dropped": 0, "left": 0}
+
+
 def test_the_operators_function_lists_and_sends(api, queues):
     from app import dead_letters
 

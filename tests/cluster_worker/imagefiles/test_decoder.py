@@ -209,6 +209,18 @@ def test_children_that_are_killed_from_outside_are_never_the_fault_of_the_file(c
         assert decoder.read_header(cat[0], "cat.png").shape == (120, 90, 4)
 
 
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGKILL, DecoderKilled), (signal.SIGSEGV, DecoderDied)]
+)
+def test_with_a_file_half_written_only_a_crash_is_a_fault(deadly, number, error):
+    died = deadly(number)
+    says = rf"^a.tif: the decoder died \(signal {number:d}\)$"
+    with Decoder() as decoder, pytest.raises(error, match=says):
+        decoder.ask("write_plane", "a.tif", "encode", {"number": 1})
+    # The planes written before are gone with the child: no other one was asked.
+    assert len(died) == 1
+
+
 def test_a_child_that_died_while_idle_is_not_blamed_on_the_next_file(cat):
     with Decoder() as decoder:
         decoder.read_header(cat[0], "cat.png")
