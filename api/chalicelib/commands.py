@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from chalicelib import log, lookup, objects, problems, transitions
+from chalicelib import log, lookup, objects, problems, quotas, transitions
 from chalicelib.problems import Problem
 from chalicelib.services import Services
 from config.contract import resources
@@ -43,9 +43,10 @@ def give(services: Services, batch_id: str, command: BatchCommand) -> dict[str, 
         404 or 410 if the batch is not there, 409 if it is being cancelled, 503 if others kept
         changing it.
     """
-    batch = services.table.batch(batch_id)
-    if batch is None:
+    found = services.table.summary(batch_id)
+    if found is None:
         raise problems.not_found("batch")
+    batch, by_state = found
     if batch.command == "delete" and command == "delete":
         return {"batch": batch_id, "order": command}
     lookup.check_live(services, batch)
@@ -57,6 +58,8 @@ def give(services: Services, batch_id: str, command: BatchCommand) -> dict[str, 
         lookup.open_batch(services, batch_id)
         raise Problem(503, "others kept changing this batch; try again") from None
     log.event("commanded", batch_id, command=command)
+    if command != "retry" and by_state.get("running"):
+        quotas.add_stop(services, batch.visitor)
     carry_out(services, batch_id, time.monotonic() + FIRST_SLICE_SECONDS)
     left = services.table.batch(batch_id)
     return {"batch": batch_id, "order": left.command if left else command}

@@ -3,6 +3,10 @@
 The day is that of UTC. Bytes are counted when a file is accepted, on the condition that they fit.
 Workers add pixels and processor time after each attempt, so these may exceed a quota by what was
 running.
+
+A visitor who stops running images again and again waits before the next ones: each stop ends a
+process that others wait for. The row of the day holds one time, which each stop moves on; the
+visitor waits while it lies more than a minute ahead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +17,29 @@ from chalicelib.services import Services
 from config.contract import resources
 from config.contract.job import Job
 from config.contract.settings import MIB, ApiSettings
+from config.contract.visitor import Use
 
 DAY_MS = 86_400_000
+MINUTE_MS = 60_000
 GIB = 1024 * MIB
 
 
 class QuotaUsedError(Problem):
-    """The answer 429 of a request beyond a quota, with the time until the next day begins."""
+    """The answer 429 of a request beyond a quota, with the time until another one may come.
 
-    def __init__(self, services: Services, detail: str) -> None:
+    Parameters
+    ----------
+    services : Services
+        What the API works with.
+    detail : str
+        The sentence.
+    left_ms : int, optional
+        That time, in ms; by default until the next day begins.
+    """
+
+    def __init__(self, services: Services, detail: str, left_ms: int | None = None) -> None:
         super().__init__(429, detail)
-        left_ms = DAY_MS - services.clock() % DAY_MS
+        left_ms = DAY_MS - services.clock() % DAY_MS if left_ms is None else left_ms
         self.retry_seconds = -(-left_ms // 1000)
 
 
@@ -44,10 +60,11 @@ def check(services: Services, visitor: str, sent: int = 0) -> None:
     QuotaUsedError
         If a quota is used up, or the bytes would exceed one.
     """
-    quotas = limits(services.settings)
-    if not any(any(numbers) for _, *numbers in quotas):
+    quotas, stops = limits(services.settings), services.settings.visitor_minute_stops_max
+    if not stops and not any(any(numbers) for _, *numbers in quotas):
         return
     used = services.table.use((visitor, resources.ALL_VISITORS), services.clock())
+    check_stops(services, used[0])
     for (who, of_bytes, of_pixels, of_seconds), use in zip(quotas, used, strict=True):
         if of_bytes and use.bytes + sent > of_bytes:
             raise QuotaUsedError(services, beyond_bytes(who, of_bytes, use.bytes, sent))
@@ -66,6 +83,26 @@ def check(services: Services, visitor: str, sent: int = 0) -> None:
 
 
 WHEN = "go on after midnight (UTC)"
+
+
+def check_stops(services: Services, use: Use) -> None:
+    """Check that a visitor has not stopped too many running images; raises QuotaUsedError."""
+    stops = services.settings.visitor_minute_stops_max
+    left_ms = use.stops_until - MINUTE_MS - services.clock()
+    if stops and left_ms > 0:
+        raise QuotaUsedError(
+            services,
+            f"your address may stop {stops} running images a minute, and it stopped more; go on in "
+            f"{-(-left_ms // 1000)} s",
+            left_ms,
+        )
+
+
+def add_stop(services: Services, visitor: str) -> None:
+    """Count a call of a visitor that stopped a running image."""
+    stops = services.settings.visitor_minute_stops_max
+    if stops:
+        services.table.add_stop(visitor, services.clock(), MINUTE_MS // stops)
 
 
 def limits(settings: ApiSettings) -> Sequence[tuple[str, int, int, int]]:
@@ -114,10 +151,13 @@ def counted(services: Services, row: Job) -> Iterator[None]:
     done: list[str] = []
     try:
         visitors = (row.visitor, resources.ALL_VISITORS)
+        until = now + MINUTE_MS if services.settings.visitor_minute_stops_max else 0
+        use = {"bytes": row.bytes}
         for visitor, (who, quota, *_) in zip(visitors, limits(services.settings), strict=True):
             fits = row.bytes <= quota if quota else True
-            if not (fits and services.table.add_use(visitor, now, {"bytes": row.bytes}, quota)):
+            if not (fits and services.table.add_use(visitor, now, use, quota, until)):
                 (used,) = services.table.use((visitor,), now)
+                check_stops(services, used)
                 raise QuotaUsedError(services, beyond_bytes(who, quota, used.bytes, row.bytes))
             done.append(visitor)
         yield

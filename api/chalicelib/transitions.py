@@ -213,11 +213,14 @@ def cancel(services: Services, batch: str, job: str) -> Job:
     if row.state == "cancelled":
         return row
     try:
-        return stop(services, row)
+        stopped = stop(services, row)
     except MovedOnError as error:
         if error.row.state == "cancelled":
             return error.row
         raise
+    if row.state == "running":
+        quotas.add_stop(services, row.visitor)
+    return stopped
 
 
 def stop(services: Services, row: Job) -> Job:

@@ -101,6 +101,11 @@ class ApiSettings(Endpoints):
     visitor_day_cpu_seconds_max: int = setting(
         "Most processor time that one visitor's images take in a day; 0 for no limit", 36_000
     )
+    visitor_minute_stops_max: int = setting(
+        "Most running images that one visitor may stop in a minute before it must wait; 0 for no "
+        "limit",
+        30,
+    )
     total_day_bytes_max: int = setting(
         "Most bytes that all visitors may send in a day; 0 for no limit", 2048 * 1024 * MIB
     )

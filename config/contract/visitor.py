@@ -52,16 +52,25 @@ class Use:
     bytes: int = 0
     pixels: int = 0
     cpu_ms: int = 0
+    stops_until: int = 0
+    """Time, in ms since 1970, by which the visitor may have stopped as many jobs as it did."""
 
     @classmethod
     def from_item(cls, item: Mapping[str, Any] | None) -> "Use":
         """Read a row as boto3's resource client returns it; a missing one is nothing."""
         item = item or {}
-        return cls(*(int(item.get(name, 0)) for name in ("bytes", "pixels", "cpu_ms")))
+        return cls(
+            *(int(item.get(name, 0)) for name in ("bytes", "pixels", "cpu_ms", "stops_until"))
+        )
 
 
 def add_use(
-    table: str, visitor: str, now: int, use: Mapping[str, int], bytes_max: int = 0
+    table: str,
+    visitor: str,
+    now: int,
+    use: Mapping[str, int],
+    bytes_max: int = 0,
+    stops_until_max: int = 0,
 ) -> dict[str, Any]:
     """Build the update that adds to what a visitor used on the day of `now`.
 
@@ -77,6 +86,8 @@ def add_use(
         Numbers by the names of the fields of `Use`.
     bytes_max : int
         The update fails if the day's bytes would exceed it; 0 for no limit.
+    stops_until_max : int
+        The update fails if the visitor's `stops_until` is later; 0 for no limit.
     """
     names = {f"#{name}": name for name in (*use, "ttl")}
     values = {f":{name}": value for name, value in use.items()}
@@ -87,7 +98,45 @@ def add_use(
         "ExpressionAttributeNames": names,
         "ExpressionAttributeValues": values | {":ttl": now // 1000 + KEPT_SECONDS},
     }
+    conditions = []
     if bytes_max:
-        update["ConditionExpression"] = "attribute_not_exists(#bytes) OR #bytes <= :room"
+        conditions.append("(attribute_not_exists(#bytes) OR #bytes <= :room)")
         update["ExpressionAttributeValues"][":room"] = bytes_max - use["bytes"]
+    if stops_until_max:
+        conditions.append("(attribute_not_exists(stops_until) OR stops_until <= :until)")
+        update["ExpressionAttributeValues"][":until"] = stops_until_max
+    if conditions:
+        update["ConditionExpression"] = " AND ".join(conditions)
+    return update
+
+
+def add_stop(table: str, visitor: str, now: int, stop_ms: int, *, is_first: bool) -> dict[str, Any]:
+    """Build the update that counts a running job that a visitor stopped.
+
+    `stops_until` moves on by `stop_ms`: from now, or, if it lies ahead, from where it is. Each of
+    the two is an update with a condition, of which one holds.
+
+    Parameters
+    ----------
+    table, visitor, now : str, str, int
+        As of `add_use`.
+    stop_ms : int
+        Time in which one job may be stopped, in ms.
+    is_first : bool
+        Whether `stops_until` does not lie ahead.
+    """
+    update: dict[str, Any] = {
+        "TableName": table,
+        "Key": {"pk": resources.visitor_pk(visitor), "sk": resources.day_sk(now)},
+        "ExpressionAttributeNames": {"#ttl": "ttl"},
+        "ExpressionAttributeValues": {":ttl": now // 1000 + KEPT_SECONDS, ":now": now},
+    }
+    if is_first:
+        update["UpdateExpression"] = "SET #ttl = :ttl, stops_until = :next"
+        update["ConditionExpression"] = "attribute_not_exists(stops_until) OR stops_until <= :now"
+        update["ExpressionAttributeValues"][":next"] = now + stop_ms
+    else:
+        update["UpdateExpression"] = "SET #ttl = :ttl ADD stops_until :stop"
+        update["ConditionExpression"] = "stops_until > :now"
+        update["ExpressionAttributeValues"][":stop"] = stop_ms
     return update

@@ -154,9 +154,53 @@ def test_without_quotas_nothing_is_asked(limited, monkeypatch):
             f"{each}_day_{what}_max": 0
             for each in who
             for what in ("bytes", "pixels", "cpu_seconds")
-        }
+        },
+        visitor_minute_stops_max=0,
     )
     monkeypatch.setattr(type(api.table), "use", None)
+    assert create(api)[0] == 201
+
+
+def stop_running(api, whole_batch=False):
+    batch, (job,) = api.queued()
+    api.claim(batch, job)
+    at = f"/batches/{batch}" if whole_batch else f"/batches/{batch}/jobs/{job}"
+    assert api.post(f"{at}/cancel")[0] == 202
+
+
+@pytest.mark.parametrize("whole_batch", [False, True])
+def test_who_stops_running_images_again_and_again_waits_and_others_do_not(limited, whole_batch):
+    api = limited(visitor_minute_stops_max=3)
+    batch, (announced,) = api.batch()
+    api.arrive(batch, announced)
+    for _ in range(4):
+        stop_running(api, whole_batch)
+    uploaded = f"/batches/{batch}/jobs/{announced}/uploaded"
+    for status, problem in (create(api), api.post(uploaded)):
+        assert status == 429
+        assert problem["detail"] == (
+            "your address may stop 3 running images a minute, and it stopped more; go on in 20 s"
+        )
+    assert api.state(batch, announced) == "awaiting_upload"
+    api.visit_from("198.51.100.2")
+    assert create(api)[0] == 201
+    api.visit_from("198.51.100.1")
+    api.clock.pass_seconds(20)
+    assert create(api)[0] == 201
+    assert api.post(uploaded)[0] == 202
+    stop_running(api)
+    assert create(api)[0] == 429
+
+
+def test_images_that_do_not_run_are_stopped_as_often_as_one_likes(limited):
+    api = limited(visitor_minute_stops_max=1)
+    for _ in range(3):
+        batch, (job,) = api.queued()
+        assert api.post(f"/batches/{batch}/jobs/{job}/cancel")[0] == 202
+        assert api.post(f"/batches/{batch}/cancel")[0] == 202
+        batch, (job,) = api.queued()
+        api.end(batch, job)
+        assert api.call("DELETE", f"/batches/{batch}")[0] == 202
     assert create(api)[0] == 201
 
 

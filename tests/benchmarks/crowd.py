@@ -95,13 +95,15 @@ def attacked(app, attack_seconds, rounds):
         after = []
         with visitor(app, 2) as hostile:
             for _ in range(rounds):
-                attack(hostile)
+                while not attack(hostile):
+                    time.sleep(PAUSE_SECONDS)
                 after.append(timed(client, INVERT, TINY))
     return {
         "alone": summary(alone),
         "one_core_taken": summary(taken),
         "attacked": summary(under),
         "attacks": attacks[0],
+        "refused": attacks[1],
         "next": summary(after),
     }
 
@@ -250,9 +252,23 @@ def preview(client, number):
 
 
 def attack(client):
-    """Submit a job that takes a rank for long, and cancel it as soon as it runs."""
-    image = ("a.png", "image/png", pictures.png(STUCK_IMAGE))
-    batch, [job] = client.submit(STUCK, [image])
+    """Submit a job that takes a rank for long, and cancel it as soon as it runs.
+
+    Returns
+    -------
+    bool
+        Whether it was accepted, and not refused because too many were cancelled.
+    """
+    content = pictures.png(STUCK_IMAGE)
+    image = {"name": "a.png", "type": "image/png", "bytes": len(content)}
+    body = {"steps": STUCK, "format": "same", "images": [image]}
+    status, answer = client.call("POST", "/batches", body)
+    if status == 429:
+        return False
+    [made], batch = answer["jobs"], answer["batch"]
+    job = made["job"]
+    client.upload(made["upload"], content)
+    client.call("POST", f"/batches/{batch}/jobs/{job}/uploaded")
     until = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < until:
         _, page = client.call("GET", f"/batches/{batch}?limit=1")
@@ -260,18 +276,21 @@ def attack(client):
             break
         time.sleep(LOOK_SECONDS)
     client.call("POST", f"/batches/{batch}/jobs/{job}/cancel")
+    return True
 
 
 @contextlib.contextmanager
 def attacker(app):
-    """Attack the app while the block runs; yield a list of one, the count of attacks."""
-    count, ended = [0], threading.Event()
+    """Attack the app without a pause while the block runs.
+
+    Yields a list of two: how many attacks were made, and how many more were refused.
+    """
+    count, ended = [0, 0], threading.Event()
 
     def work():
         with visitor(app, 2) as client:
             while not ended.is_set():
-                attack(client)
-                count[0] += 1
+                count[0 if attack(client) else 1] += 1
 
     thread = threading.Thread(target=work)
     thread.start()
