@@ -25,7 +25,8 @@ LONG_kernels := tests/cluster_worker/kernels/test_guarded.py
 LONG_processors := tests/cluster_worker/kernels/test_processors.py
 LONG_engine := tests/cluster_worker/engine/test_engine.py
 LONG_gigapixel := tests/cluster_worker/engine/test_gigapixel.py
-LONG_cells := tests/cluster_worker/engine/test_count_cells.py
+LONG_cells := tests/cluster_worker/engine/test_count_cells.py \
+	tests/cluster_worker/engine/test_hostile_regions.py
 LONG_scaling := tests/app/test_scaling.py
 LONG_bench := tests/benchmarks/test_benchmarks.py
 LONG_broker := tests/machines/test_broker_node.py
