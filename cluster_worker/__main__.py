@@ -150,6 +150,7 @@ def run_node(
         consumer = Consumer(broker, lanes, runner.run)
         previews, releases = PreviewThread(settings, broker, engine), ReleaseThread(table, broker)
         runner.on_taken, runner.on_moved = releases.on_taken, releases.on_moved
+        runner.on_put_off = releases.on_put_off
         stack.callback(observe(settings, runner, engine, consumer))
 
         def ready() -> None:

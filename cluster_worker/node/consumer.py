@@ -418,6 +418,9 @@ class Publisher:
                 work = self.next_due()
                 if work is not None:
                     self.carry_out(work, publish)
+            # What is not due yet is done early: this node cannot do it later.
+            while self.later:
+                self.carry_out(heapq.heappop(self.later)[2], publish)
 
     def carry_out(self, work: Work, publish: Publish) -> None:
         """Call requested work; request it again if the connection is lost while it publishes."""

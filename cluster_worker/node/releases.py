@@ -62,6 +62,10 @@ class ReleaseThread(threading.Thread):
         """Request that a queued job is published; returns at once."""
         self.publisher.request(partial(self.publish, row), time.monotonic())
 
+    def on_put_off(self, row: Job, seconds: float) -> None:
+        """Request that a queued job is published after some seconds, or when this thread ends."""
+        self.publisher.request(partial(self.publish, row), time.monotonic() + seconds)
+
     def publish(self, row: Job, publish: Publish) -> None:
         """Publish a queued job; the sweep does so later if the table or the broker is silent."""
         publish(row.message, resources.LANES[row.lane])

@@ -18,6 +18,7 @@ from cluster_worker.imagefiles.decoder import Decoder
 from cluster_worker.imagefiles.decoder_pool import Decoders
 from cluster_worker.imagefiles.output import Output
 from cluster_worker.log import event
+from cluster_worker.node import newer
 from cluster_worker.node.charges import Charges, input_pixels, pixels_in, spent_on
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.fetching import Fetch, fetch_inputs, plainly
@@ -34,7 +35,7 @@ from cluster_worker.node.views import SECONDS_MAX, Views
 from cluster_worker.pixels.stack import choice_of
 from cluster_worker.timings import Timings
 from config import VERSION
-from config.contract.job import VERSION_MAX, Batch, Job, Message
+from config.contract.job import Batch, Job, Message
 from config.contract.results import to_text
 from config.contract.settings import WorkerSettings
 from config.contract.table import JobTable
@@ -53,9 +54,6 @@ BROKEN_SECONDS = 2.0
 # A job of the interactive lane that is estimated to compute longer is moved to the bulk lane: each
 # lane has few slots, and a visitor's ten long jobs would hold all of them.
 INTERACTIVE_SECONDS_MAX = 1.0
-# Wait before the message of a job is handed back that needs a newer worker, which may only be
-# starting. The broker counts it as a delivery, of which a message has `resources.DELIVERY_LIMIT`.
-UNKNOWN_SECONDS = 30.0
 
 
 class TooLong(Exception):
@@ -98,6 +96,9 @@ class Runner:
         Called with the row of each job whose message was taken from the queue.
     on_moved : callable
         Called with the row of each job that was moved to the bulk lane and must be published.
+    on_put_off : callable
+        Called with the row of each job that needs a newer worker, and with the seconds after which
+        it must be published.
     on_ended : callable
         Called with each attempt at a job that ended.
     group : HostGroup or None
@@ -127,6 +128,7 @@ class Runner:
         self.killed = KilledAttempts()
         self.on_taken: Callable[[Job], None] = lambda _: None
         self.on_moved: Callable[[Job], None] = lambda _: None
+        self.on_put_off: Callable[[Job, float], None] = lambda _row, _seconds: None
         self.on_ended: Callable[[Attempt], None] = lambda _: None
         self.group: HostGroup | None = None
 
@@ -136,10 +138,6 @@ class Runner:
 
     def run(self, message: Message) -> Verdict:
         """Run the job of a message, and return how to settle the message."""
-        if message.version > VERSION_MAX:
-            event("message of a newer version", job=message.job, version=message.version)
-            self.draining.wait(UNKNOWN_SECONDS)
-            return Verdict.HAND_BACK
         began, timings, trace = time.time_ns(), Timings(), Link.read(message.trace).trace
         try:
             with tempfile.TemporaryDirectory(dir=self.engine.segments.folder) as folder:
@@ -158,6 +156,8 @@ class Runner:
                         used = timings.pixels, timings.cpu_seconds()
                         self.charges.add(claimed[0].visitor, *used)
                     self.on_ended(Attempt(claimed[0], self.worker, began, time.time_ns(), timings))
+        except newer.TooNew as error:
+            return newer.put_off(self.table, error, self.worker, self.draining, self.on_put_off)
         except (Broken, OSError) as error:
             # OSError: the temporary folder cannot be made or removed.
             event("job put off", job=message.job, trace=trace, error=str(error))
@@ -185,6 +185,8 @@ class Runner:
 
         Raises
         ------
+        TooNew
+            If the job needs a newer worker.
         Broken
             If the row changed before each of `CLAIMS_MAX` claims, or the table does not answer.
         """
@@ -201,6 +203,7 @@ class Runner:
                     self.table.cancel(row, milliseconds)
                 self.on_taken(row)
                 return None
+            newer.check(message, row, batch)
             upload.begin(row)
             claimed = self.table.claim(row, self.worker, milliseconds())
             if claimed is not None:

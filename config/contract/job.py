@@ -70,7 +70,7 @@ STATES: tuple[State, ...] = tuple(TRANSITIONS)
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled", "expired")
 UNFINISHED: tuple[State, ...] = ("awaiting_upload", "joining", "queued", "running")
 
-# Versions of messages. A worker hands back the message of a job that it cannot do, for a newer one:
+# Versions of messages. A worker puts off a job that it does not know how to do, for a newer one:
 # 1 is a chain of steps that gives one image; 2 is a recipe whose steps name images, keep them or
 # give tables; 3 has options that say how a file is read; 4 has options that say how it is written,
 # a quality, a format of `writing.LATER_FORMATS`, or that a file that ends within its pixels is
@@ -86,6 +86,7 @@ AFRESH: Mapping[str, Any] = {
     "published_at": 0,
     "faults": 0,
     "lapses": 0,
+    "too_new": 0,
     "tiles_done": 0,
     "tiles_total": 0,
     "left_ms": 0,
@@ -188,6 +189,8 @@ class Job:
     faults: int = 0
     # lapses: how often its worker stopped writing progress.
     lapses: int = 0
+    # too_new: how often a worker put it off because it needs a newer one.
+    too_new: int = 0
     # retries: how often its visitor had it done again.
     retries: int = 0
     tiles_done: int = 0

@@ -6,6 +6,7 @@ The old side is the last tag. Without one, it is the last commit that is older t
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from skimage import data
 
+from config.contract.resources import DELIVERY_LIMIT
 from config.contract.settings import TOP
 from infra.local.app import LocalApp
 from tests.app import pictures
@@ -31,6 +33,25 @@ START = (
     "sys.path[0] = folder; del sys.argv[1:3];"
     "runpy.run_module(module, run_name='__main__', alter_sys=True)"
 )
+# Runs this worker with a catalogue of before: an operation is gone, and a parameter of another one.
+# Once the first argument's file exists, it runs as it is.
+START_BEFORE = """
+import runpy, sys
+from pathlib import Path
+from cluster_worker import operations
+catalogue = operations.catalogue
+def before():
+    found = catalogue()
+    found["operations"] = [each for each in found["operations"] if each["name"] != "invert"]
+    (gaussian,) = [each for each in found["operations"] if each["name"] == "gaussian"]
+    del gaussian["parameters"]["properties"]["mode"]
+    return found
+if not Path(sys.argv.pop(1)).exists():
+    operations.catalogue = before
+from cluster_worker.node import newer
+newer.WAIT_SECONDS = 1.0
+runpy.run_module("cluster_worker", run_name="__main__", alter_sys=True)
+"""
 # Commands of the API and files of a worker's whole life.
 CLAIMS = (
     life.test_a_photograph_comes_back_as_scikit_image_blurs_it,
@@ -140,3 +161,41 @@ def test_no_side_passes_over_the_quality_of_a_result(client):
 def state_of(client, batch, job):
     _, found = client.call("GET", f"/batches/{batch}")
     return next(each for each in found["jobs"] if each["job"] == job)
+
+
+class BeforeApp(LocalApp):
+    """The app, whose worker knows less than its API until `updated` exists."""
+
+    updated: Path
+
+    def _workers(self):
+        (process,) = super()._workers()
+        python, *_ = process.command
+        return [replace(process, command=(python, "-c", START_BEFORE, str(self.updated)))]
+
+
+def test_a_job_that_an_old_worker_does_not_know_is_done_by_the_next_one(tmp_path):
+    files = [("cat.png", "image/png", pictures.png(data.astronaut()[::4, ::4]))]
+    chains = [{"operation": "invert"}], [{"operation": "gaussian", "sigma": 1.0, "mode": "wrap"}]
+    BeforeApp.updated = tmp_path / "updated"
+    with (
+        BeforeApp(tmp_path / "app", ranks=1, say=print, sweep_seconds=1.0) as app,
+        Client(app.url) as client,
+    ):
+        log = app.folder / "worker.log"
+        sent = [client.submit(steps, files) for steps in chains]
+        until = time.monotonic() + 120
+        # More often than the broker would deliver one message.
+        while log.read_text().count("message of a newer version") < 2 * DELIVERY_LIMIT + 10:
+            assert time.monotonic() < until, log.read_text()[-2000:]
+            time.sleep(0.1)
+        # What it knows is done meanwhile.
+        batch, _ = client.submit([{"operation": "sobel"}], files)
+        client.wait(batch, 1)
+        states = [state_of(client, batch, job) for batch, (job,) in sent]
+        assert [each["state"] for each in states] == ["queued", "queued"], states
+        BeforeApp.updated.touch()
+        os.kill(app.pids()["worker"], signal.SIGTERM)
+        for batch, (job,) in sent:
+            client.wait(batch, 1)
+            assert state_of(client, batch, job)["state"] == "succeeded"

@@ -21,6 +21,7 @@ from cluster_worker.node.consumer import (
     REFUSED_ERRORS,
     Address,
     Consumer,
+    Publisher,
     Verdict,
 )
 from config.contract import resources
@@ -208,6 +209,19 @@ def test_copies_that_cut_connections_have_made_take_no_slot_of_any_lane(broker, 
         assert begun[first] == 1
         may_end.set()
     assert [waiting(channel, lane) for lane in lanes] == [0, 0]
+
+
+def test_what_is_not_due_when_a_publisher_ends_is_published_before(broker, channel):
+    publisher = Publisher(Address(broker.url))
+    message = Message("b", "j", 2)
+    publisher.request(lambda publish: publish(message, resources.JOBS), time.monotonic() + 1000)
+    thread = threading.Thread(target=publisher.run)
+    thread.start()
+    wait_for(lambda: publisher.later)
+    assert waiting(channel, resources.JOBS) == 0
+    publisher.stopping.set()
+    thread.join(30)
+    assert waiting(channel, resources.JOBS) == 1
 
 
 def test_work_that_raises_is_a_fault_and_the_consumer_goes_on(broker, channel):

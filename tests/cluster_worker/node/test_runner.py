@@ -13,7 +13,7 @@ from skimage import data
 
 from cluster_worker.errors import DecoderDied, DecoderKilled
 from cluster_worker.imagefiles.decoder import Decoder
-from cluster_worker.node import killed
+from cluster_worker.node import killed, newer
 from cluster_worker.node import runner as runner_module
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.table import milliseconds
@@ -54,12 +54,57 @@ def test_a_job_that_is_too_long_for_its_lane_is_done_in_the_other(runner, s3, mo
     assert runner.charges.pixels[""] == SIXTEEN_BITS.size
 
 
-def test_a_job_that_a_newer_worker_must_do_is_handed_back_as_it_is(runner, s3, monkeypatch):
-    monkeypatch.setattr("cluster_worker.node.runner.UNKNOWN_SECONDS", 0.0)
-    message = put(runner, s3, SIXTEEN_BITS, [{"operation": "invert"}])
-    before = row_of(runner, message)
-    assert runner.run(replace(message, version=VERSION_MAX + 1)) is Verdict.HAND_BACK
-    assert row_of(runner, message) == before
+# What a worker of an older version does not know: an operation, a parameter, a choice; a message.
+NEWER = {
+    "operation": ([{"operation": "invert_twice"}], 1, 'is called "invert_twice"'),
+    "parameter": ([{"operation": "invert", "twice": True}], 1, "invert has no such parameter"),
+    "choice": ([{"operation": "gaussian", "mode": "later"}], 1, "must be one of"),
+    "version": ([{"operation": "invert"}], VERSION_MAX + 1, f"known is {VERSION_MAX}"),
+}
+
+
+@pytest.fixture(params=NEWER.values(), ids=NEWER.keys())
+def newer_job(request, runner, s3):
+    """Store a job that needs a newer worker; return its message and what is not known."""
+    steps, version, unknown = request.param
+    message = put(runner, s3, SIXTEEN_BITS, steps)
+    return replace(message, version=version), unknown
+
+
+def test_a_job_that_a_newer_worker_must_do_is_put_off(runner, newer_job, monkeypatch):
+    message, _ = newer_job
+    put_off = []
+    monkeypatch.setattr(runner, "on_put_off", lambda *given: put_off.append(given))
+    assert runner.run(message) is Verdict.DONE
+    row = row_of(runner, message)
+    assert (row.state, row.publish, row.published_at, row.too_new) == ("queued", 2, 0, 1)
+    assert (row.attempt, row.faults, row.lapses, row.reason) == (0, 0, 0, "")
+    assert put_off == [(row, newer.WAIT_SECONDS)]
+    # The sweep publishes it if this worker cannot.
+    assert row.due > milliseconds() + 1000 * newer.WAIT_SECONDS
+    # A copy of the old message is passed over.
+    assert runner.run(message) is Verdict.DONE
+    assert row_of(runner, message) == row
+
+
+def test_a_job_that_no_worker_knows_fails_in_the_end(runner, newer_job, monkeypatch):
+    message, unknown = newer_job
+    monkeypatch.setattr(newer, "TIMES_MAX", 2)
+    for publish in (1, 2):
+        assert runner.run(replace(message, publish=publish)) is Verdict.DONE
+    assert runner.run(replace(message, publish=3)) is Verdict.DEAD
+    row = row_of(runner, message)
+    assert (row.state, row.cause) == ("failed", "broken")
+    assert row.reason.startswith("scan.tif: the workers of this app are too old for it (")
+    assert unknown in row.reason
+
+
+def test_a_job_that_a_newer_worker_has_stays_with_it(runner, newer_job, monkeypatch):
+    message, _ = newer_job
+    monkeypatch.setattr(newer, "WAIT_SECONDS", 0.0)
+    claimed = runner.table.claim(row_of(runner, message), "newer", milliseconds())
+    assert runner.run(message) is Verdict.HAND_BACK
+    assert row_of(runner, message) == claimed
 
 
 def test_an_upload_that_is_gone_fails_its_job(runner, s3):
