@@ -102,10 +102,10 @@ check_versions() {
     fi
     python=${python:-python3}
     [ "$needs_node" ] || return 0
-    command -v npm >/dev/null ||
-        fail "Node 20 or newer with npm is not installed; it builds the site: see nodejs.org"
+    local way="it builds the site: apt install npm on Debian 13, elsewhere see nodejs.org"
+    command -v npm >/dev/null || fail "Node 20 or newer with npm is not installed; $way"
     node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ||
-        fail "Node must be 20 or newer, got $(node --version); it builds the site: see nodejs.org"
+        fail "Node must be 20 or newer, got $(node --version); $way"
 }
 
 # uv takes a quarter of pip's time. Where it finds no packages, because the registry was set for pip
