@@ -39,6 +39,9 @@ log.console.level = info
 log.file = false
 """
 
+# Erlang looks for itself as localhost; a fresh Debian may have no /etc/hosts.
+INETRC = '{lookup, [file, native]}.\n{host, {127, 0, 0, 1}, ["localhost"]}.\n'
+
 # +S: two schedulers are enough. +sbwt: idle schedulers sleep at once instead of spinning.
 # inet_dist_use_interface: RabbitMQ always opens a port for other Erlang nodes; keep it on the
 # loopback interface.
@@ -82,6 +85,7 @@ class Broker:
         configuration.touch(mode=0o600)
         configuration.write_text(CONFIGURATION.format(host=HOST, port=self.port, password=password))
         (home / "enabled_plugins").write_text("[].\n")
+        (home / "inetrc").write_text(INETRC)
         self.process = Process(
             name="broker",
             command=(str(server()),),
@@ -194,6 +198,7 @@ def environment(home: Path, port: int, distribution: int, epmd: int) -> dict[str
         "HOME": str(home),  # Erlang creates its cookie here
         "ERL_EPMD_PORT": str(epmd),
         "ERL_EPMD_ADDRESS": HOST,
+        "ERL_INETRC": str(home / "inetrc"),
         # Do not read the machine's own configuration of RabbitMQ.
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),

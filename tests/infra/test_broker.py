@@ -1,11 +1,15 @@
 """The private RabbitMQ."""
 
+import subprocess
+import sys
+
 import pika
 import pika.exceptions
 import pytest
 from pika.adapters.utils.connection_workflow import AMQPConnectorStackTimeout
 
 from config.contract import resources
+from config.contract.settings import TOP
 from infra.local import broker as room
 from infra.local.broker import Broker, connect
 from infra.local.guard import list_descendants
@@ -90,3 +94,22 @@ def test_a_broker_that_does_not_greet_yet_is_not_ready(broker, monkeypatch):
 
     monkeypatch.setattr(room, "connect", slow)
     assert not broker.is_ready()
+
+
+def test_the_broker_starts_where_localhost_has_no_address(tmp_path):
+    """As in a fresh Debian without /etc/hosts, and here without a name server that knows it."""
+    program = (
+        "from pathlib import Path; from infra.local.broker import Broker; import sys\n"
+        "with Broker(Path(sys.argv[1])) as broker: print(broker.is_ready())"
+    )
+    hidden = "for each in hosts resolv.conf; do mount --bind /dev/null /etc/$each; done"
+    entered = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+    found = subprocess.run(
+        [*entered, f'{hidden}; exec "$0" "$@"', sys.executable, "-c", program, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=TOP,
+        check=False,
+    )
+    assert found.stdout == "True\n", found.stderr
