@@ -17,7 +17,7 @@ PIXELS, KERNELS, OPERATIONS, PLAN, FILES, OBJECTS = (
 )
 DECLARE = OPERATIONS + ".declare"
 # What every room of the worker may import: they know no room themselves.
-COMMON = {WORKER + name for name in ("errors", "lazy", "log", "timings")}
+COMMON = {WORKER + name for name in ("errors", "lazy", "log", "process", "timings")}
 ARRAYS = {"numpy", "scipy", "skimage"}  # scipy is what scikit-image itself computes with
 CODECS = {"PIL", "tifffile", "imagecodecs", "isal", "pydicom", "pi_heif", "OpenEXR"}
 AWS = {"boto3", "botocore"}
@@ -47,6 +47,7 @@ MAY_IMPORT = {
     "cluster_worker/errors.py": set(),
     "cluster_worker/lazy.py": set(),
     "cluster_worker/log.py": set(),
+    "cluster_worker/process.py": set(),
     "cluster_worker/timings.py": set(),
     "cluster_worker/table_pictures.py": {"cluster_worker", "config", "PIL", "numpy", "skimage"},
     "cluster_worker/": {"cluster_worker", "config", "tqdm"},

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cluster_worker.errors import Broken
 from cluster_worker.log import event
+from cluster_worker.process import processor_lines
 
 TOP = Path(__file__).resolve().parents[2]
 LOOPS = TOP / "cluster_worker" / "kernels" / "loops"
@@ -55,8 +56,7 @@ def processor() -> str:
     if family := os.environ.get("NUMBA_CPU_NAME"):
         return family
     described = ("model name", "flags", "CPU part", "Features")
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return "".join(sorted({each for each in lines if each.startswith(described)}))
+    return "".join(sorted({each for each in processor_lines() if each.startswith(described)}))
 
 
 def are_compiled() -> bool:

@@ -66,7 +66,7 @@ class Engine:
         Most private memory that one image may take in each rank, in bytes. Pixels in shared memory
         are not counted.
     scratch_dir : str or Path
-        Folder in memory (a tmpfs) for the pixels.
+        Folder in memory (a tmpfs) for the pixels; by default /dev/shm, if it can be used.
     core : tuple of int, optional
         Largest (rows, columns) of a tile's core, in pixels, instead of one chosen by the image's
         size. Every image of more than one such tile is then cut over all ranks.
@@ -105,7 +105,7 @@ class Engine:
         *,
         job_seconds_max: float = 600.0,
         job_memory_bytes_max: int = 4 << 30,
-        scratch_dir: str | Path = "/dev/shm",  # noqa: S108 - memory, not a temporary file
+        scratch_dir: str | Path | None = None,
         core: tuple[int, int] | None = None,
         warm: bool | Collection[str] = False,
         beside: "Engine | None" = None,
@@ -118,7 +118,7 @@ class Engine:
         self.job_memory_bytes_max = job_memory_bytes_max
         self.core = core
         self.numbers = itertools.count(1)
-        self.segments = Segments(Path(scratch_dir))
+        self.segments = Segments(Path(scratch_dir) if scratch_dir else None)
         self.beside, folder = beside, self.segments.folder
         self.kernels: Kernels = beside.kernels if beside else Kernels(wanted=warm is True)
         first = self.kernels.at_first(warm)

@@ -25,10 +25,10 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from cluster_worker.engine.wire import READY, SEAT, SEAT_FD
+from cluster_worker.process import set_name
 
 # Of the first message of a client: its standard output and error, and its socket to mpiexec or to
 # the engine.
@@ -239,7 +239,7 @@ def main() -> None:
     ready = os.dup(1)
     os.dup2(2, 1)
     address, warm = sys.argv[1:]
-    Path("/proc/self/comm").write_text("dip forkserver")
+    set_name("dip forkserver")
     # scikit-image warns, for example, of a division by an empty class in Otsu's method. Its results
     # are used as they are.
     warnings.simplefilter("ignore")

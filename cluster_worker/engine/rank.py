@@ -34,11 +34,13 @@ from cluster_worker.engine.wire import (
 )
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.objects.access import PixelAccess
+from cluster_worker.pixels.memory import private_bytes
 from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
 from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
 from cluster_worker.plan.run_recipe import Columns, Surfaces, run_recipe
+from cluster_worker.process import set_name
 from cluster_worker.timings import PassEnd, Spent
 
 LEAVE_SECONDS = 5
@@ -164,15 +166,17 @@ def limit_memory(job_bytes: int) -> None:
     An allocation beyond the limit raises MemoryError. The limit holds for private memory only: the
     engine reserves and counts the shared pixels.
     """
-    status = Path("/proc/self/status").read_text().splitlines()
-    now = next(int(line.split()[1]) for line in status if line.startswith("VmData"))
-    resource.setrlimit(resource.RLIMIT_DATA, (now * 1024 + job_bytes, resource.RLIM_INFINITY))
+    most = private_bytes() + job_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def shared_files() -> tuple[str, ...]:
     """Return the paths of the files in shared memory that MPI has mapped into this rank."""
-    maps = Path("/proc/self/maps").read_text().splitlines()
+    try:
+        maps = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return ()
     names = {line.split(maxsplit=5)[5] for line in maps if "/dev/shm/mpich" in line}  # noqa: S108
     return tuple(name for name in names if not name.endswith("(deleted)"))
 
@@ -211,11 +215,6 @@ def serve_in_world() -> int:
     signal.alarm(LEAVE_SECONDS)
     world.leave()
     return 0
-
-
-def set_name(name: str) -> None:
-    """Set the name that ps and top show; the command line is that of the forkserver."""
-    Path("/proc/self/comm").write_text(name)
 
 
 def connect(rank: int) -> Connection:

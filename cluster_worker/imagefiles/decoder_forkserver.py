@@ -22,11 +22,11 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from cluster_worker.imagefiles import decoder_child
 from cluster_worker.imagefiles.confinement import confine
+from cluster_worker.process import set_name
 
 # Time for a client to send its message. A client that is stopped must not keep others waiting.
 CLIENT_SECONDS = 5.0
@@ -158,7 +158,7 @@ def become_child(questions: int, memory: int, confined_to: list[str] | None) -> 
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
         # ps and top show it. The command line is that of the forkserver.
-        Path("/proc/self/comm").write_text("dip decoder")
+        set_name("dip decoder")
         decoder_child.limit(memory)
         confine(confined_to)
         # Errors up to here are for the operator's log. What C libraries print about a file is not.
@@ -175,7 +175,7 @@ def become_child(questions: int, memory: int, confined_to: list[str] | None) -> 
 def main() -> None:
     """Say that all codecs are loaded, and serve."""
     descriptor, *folders = sys.argv[1:]
-    Path("/proc/self/comm").write_text("dip decoders")
+    set_name("dip decoders")
     # Ctrl-C and the stop of a service send their signal to all processes. Results of jobs in hand
     # still have to be encoded then, so the owner ends this process and its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.errors import Rejected
+from cluster_worker.process import is_running
 
 Image = NDArray[Any]
 
@@ -34,6 +35,7 @@ MEMORY_SHARE = 0.8
 WARM_MAX = 16
 # Files that a process keeps mapped: those of its current jobs, and the warm ones.
 MAPS_MAX = 48
+IN_MEMORY = Path("/dev/shm")  # noqa: S108 - memory, not a temporary file
 PREFIX = "dip-"
 # How long a job waits for shared memory that other jobs or other programs use.
 ALLOCATE_SECONDS = 600.0
@@ -156,8 +158,9 @@ class Segments:
 
     Parameters
     ----------
-    parent : Path
-        Folder in memory, such as /dev/shm. Segments lie in a new folder in it.
+    parent : Path, optional
+        Folder in memory. Segments lie in a new folder in it. By default it is /dev/shm, or the
+        folder for temporary files where there is none.
 
     Attributes
     ----------
@@ -174,7 +177,10 @@ class Segments:
         Segments that are not in use, the oldest first.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path | None = None) -> None:
+        if parent is None:
+            is_there = os.access(IN_MEMORY, os.W_OK | os.X_OK)
+            parent = IN_MEMORY if is_there else Path(tempfile.gettempdir())
         sweep(parent)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
         usage = shutil.disk_usage(parent)
@@ -376,5 +382,5 @@ def sweep(parent: Path) -> None:
     """Remove the folders of engines whose process no longer exists."""
     for folder in parent.glob(f"{PREFIX}*-*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+        if owner.isdigit() and not is_running(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)

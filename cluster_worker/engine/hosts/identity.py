@@ -5,11 +5,11 @@ import os
 import platform
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from cluster_worker.engine.compiling import TOP, are_compiled
 from cluster_worker.errors import Rejected
+from cluster_worker.process import processor_lines
 
 LIBRARIES = (
     *("numpy", "scipy", "scikit-image", "numba", "imagecodecs", "opencv-python-headless"),
@@ -31,8 +31,7 @@ def code() -> str:
 @cache
 def processor() -> str:
     """Return a digest of the features of the processor, which libraries choose their code by."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    features = {each for each in lines if each.startswith(("flags", "Features"))}
+    features = {each for each in processor_lines() if each.startswith(("flags", "Features"))}
     return hashlib.sha256("".join(sorted(features)).encode()).hexdigest()
 
 
