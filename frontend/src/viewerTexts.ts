@@ -81,10 +81,11 @@ export const viewerTexts = {
   notShownYet: "Browsers cannot show this format. Process it, then before and after appear here.",
   coming: "A picture of it that browsers can show is being made.",
   deepComing: "Deep zoom is coming",
-  stretched: "Contrast stretched",
+  /** A phrase of its own, not behind the name of a picture. */
+  alone: (words: string) => words.charAt(0).toUpperCase() + words.slice(1),
   stretchedTo: ({ limits, gamma, map }: Contrast) => {
     if (map === "labels") return "a colour for each number";
-    return [
+    const shown = [
       [
         ...new Set(
           limits.map(([low, high]) => `${fraction.format(low)} – ${fraction.format(high)}`),
@@ -95,6 +96,7 @@ export const viewerTexts = {
     ]
       .filter(Boolean)
       .join(", ");
+    return `contrast stretched (${shown})`;
   },
   stretchedHint:
     "Which values are shown as black and as white. The file keeps its own values, and so do the numbers under the pointer.",

@@ -15,12 +15,10 @@ export function StretchMark({ keys, values, contrasts }: StretchMarkProps) {
   });
   if (found.length === 0) return null;
   const isOne = found.length === keys.length && new Set(found.map(({ words }) => words)).size === 1;
-  const words = isOne
-    ? found[0]?.words
-    : found.map((each) => `${texts.viewer[each.key]}: ${each.words}`).join(", ");
+  const words = found.map((each) => `${texts.viewer[each.key]}: ${each.words}`).join(" · ");
   return (
     <p className="preview-mark stretch-mark" title={texts.viewer.stretchedHint}>
-      {texts.viewer.stretched} {words}
+      {isOne ? texts.viewer.alone(found[0]?.words ?? "") : words}
     </p>
   );
 }
