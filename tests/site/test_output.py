@@ -118,3 +118,41 @@ def test_names_follow_the_pattern_and_folders_keep_their_depth(page, tmp_path):
             content = archive.read(path.replace("scan", f"scan_{place + 1:04}"))
             inverted = 255 - pictures.small(place)
             assert (pictures.pixels(content) == inverted).all()
+
+
+def room_of_filters(page):
+    """Return the height of what scrolls around the first filter, and whether it shows it whole."""
+    return page.locator(".step").first.evaluate(
+        """each => {
+            let box = each.parentElement;
+            while (!["auto", "scroll"].includes(getComputedStyle(box).overflowY)) {
+                box = box.parentElement;
+            }
+            each.scrollIntoView({block: "nearest"});
+            const [own, its] = [box.getBoundingClientRect(), each.getBoundingClientRect()];
+            return [own.height, its.top >= own.top - 1 && its.bottom <= own.bottom + 1];
+        }"""
+    )
+
+
+@pytest.mark.parametrize("width", [1360, 1000], ids=["desktop", "tablet"])
+def test_open_panels_of_reading_and_output_leave_the_filters_their_room(page, width):
+    page.set_viewport_size({"width": width, "height": 700})
+    choose(page, COFFEE)
+    if width < 1100:
+        page.get_by_role("button", name="Filters").click()
+    add_filter(page, "Blurring")
+    add_filter(page, "Sharpening")
+    expect(page.locator(".step")).to_have_count(2)
+    before, _ = room_of_filters(page)
+    page.get_by_label("Output format").select_option("JPEG")
+    for name in ("More settings of Output", "How the file is read"):
+        page.get_by_role("button", name=name).click()
+        after, is_whole = room_of_filters(page)
+        assert after >= before
+        assert is_whole
+    # What is opened comes into sight.
+    opener = page.get_by_role("button", name="More settings of Output")
+    opener.click()
+    opener.click()
+    expect(page.get_by_role("checkbox", name="Quality automatic")).to_be_in_viewport(ratio=1)

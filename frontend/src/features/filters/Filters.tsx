@@ -66,38 +66,40 @@ export function Filters() {
           </div>
         )}
       </div>
-      <div className="column-body">
-        {catalogue.status === "ready" ? (
-          <Adding button={addButton} onAdded={showLast} />
-        ) : (
-          <CatalogueState />
-        )}
-        {catalogue.status === "ready" && steps.length === 0 && (
-          <div className="presets">
-            <p className="quiet">{texts.filters.empty}</p>
-            <p className="presets-title">{texts.presets.begin}</p>
-            <Presets />
-          </div>
-        )}
-        <ol className="steps" ref={list}>
-          {steps.map((step, place) => (
-            <StepCard
-              key={step.id}
-              step={step}
-              operation={catalogue.operations.find((each) => each.name === step.operation)}
-              place={place}
-              last={steps.length - 1}
-              hasRoom={steps.length < STEPS_MAX}
-              refusal={refusal?.step === step.id ? refusal : null}
-              isOpen={!folded.has(step.id)}
-              onFold={(isFolded) => fold(step.id, isFolded)}
-              onRemoved={removed}
-            />
-          ))}
-        </ol>
+      <div className="filters-body">
+        <div className="column-body">
+          {catalogue.status === "ready" ? (
+            <Adding button={addButton} onAdded={showLast} />
+          ) : (
+            <CatalogueState />
+          )}
+          {catalogue.status === "ready" && steps.length === 0 && (
+            <div className="presets">
+              <p className="quiet">{texts.filters.empty}</p>
+              <p className="presets-title">{texts.presets.begin}</p>
+              <Presets />
+            </div>
+          )}
+          <ol className="steps" ref={list}>
+            {steps.map((step, place) => (
+              <StepCard
+                key={step.id}
+                step={step}
+                operation={catalogue.operations.find((each) => each.name === step.operation)}
+                place={place}
+                last={steps.length - 1}
+                hasRoom={steps.length < STEPS_MAX}
+                refusal={refusal?.step === step.id ? refusal : null}
+                isOpen={!folded.has(step.id)}
+                onFold={(isFolded) => fold(step.id, isFolded)}
+                onRemoved={removed}
+              />
+            ))}
+          </ol>
+        </div>
+        <ReadingPanel />
+        <OutputPanel />
       </div>
-      <ReadingPanel />
-      <OutputPanel />
     </section>
   );
 }

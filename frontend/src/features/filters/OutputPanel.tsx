@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Depth, Format, Metadata } from "../../answers";
 import { PATTERN, resultName } from "../../names";
 import { type Field, problemOf } from "../../fields";
@@ -9,6 +9,7 @@ import { useDispatch, useSelected } from "../../state/store";
 import { texts } from "../../texts";
 import type { Writing } from "../../writing";
 import { Icon } from "../Icon";
+import { showWhole } from "../showWhole";
 import { useSelectedImage } from "../useSize";
 import { FieldControl } from "./FieldControl";
 import { NumberControl } from "./NumberControl";
@@ -33,6 +34,7 @@ export function OutputPanel() {
   const isPlain = quality === null && Object.keys(write).length === 0;
   const isUsual = depth === "input" && metadata === "keep" && isPlain;
   const [isOpen, setOpen] = useState(!isUsual);
+  const panel = useRef<HTMLDivElement>(null);
   // What a link or a batch brings is seen, too.
   useEffect(() => {
     if (!isUsual) setOpen(true);
@@ -45,7 +47,7 @@ export function OutputPanel() {
   }
 
   return (
-    <div className="output column-foot">
+    <div className="output column-foot" ref={panel} data-open={isOpen || undefined}>
       <div className="format">
         <label htmlFor="format">{texts.filters.format}</label>
         <select
@@ -65,7 +67,10 @@ export function OutputPanel() {
           aria-expanded={isOpen}
           aria-label={texts.filters.fineOf(texts.filters.output)}
           title={texts.filters.fineOf(texts.filters.output)}
-          onClick={() => setOpen(!isOpen)}
+          onClick={() => {
+            setOpen(!isOpen);
+            if (!isOpen) showWhole(panel);
+          }}
         >
           <Icon name="chevron" />
         </button>

@@ -1,4 +1,4 @@
-import { useEffect, useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 import { ApiProblem } from "../../api";
 import type { ImageKind } from "../../answers";
 import { type Across, type Facts, KINDS, type Reading, isNumbers, readIn } from "../../fileFacts";
@@ -6,6 +6,7 @@ import { fileTexts } from "../../fileTexts";
 import { factsOf, outOfRange } from "../../raster/facts";
 import { useDispatch, useSelected, useWork } from "../../state/store";
 import { Icon } from "../Icon";
+import { showWhole } from "../showWhole";
 import { useSelectedImage } from "../useSize";
 import { type OptionName, TextOption, nodataOf } from "./TextOption";
 
@@ -21,6 +22,7 @@ export function ReadingPanel() {
   const { read = {} } = readIn(useSelected((state) => state.chain));
   const isTold = Object.keys(read).length > 0;
   const [isOpen, setOpen] = useState(isTold);
+  const panel = useRef<HTMLDivElement>(null);
   const { facts, sentence } = useFacts(image?.file ?? null, read);
   const wrong = facts && outOfRange(read, facts);
   const refusal = wrong
@@ -28,12 +30,15 @@ export function ReadingPanel() {
     : sentence;
   if (!image && !isTold) return null;
   return (
-    <div className="reading">
+    <div className="reading" ref={panel} data-open={isOpen || undefined}>
       <button
         type="button"
         className="reading-head"
         aria-expanded={isOpen}
-        onClick={() => setOpen(!isOpen)}
+        onClick={() => {
+          setOpen(!isOpen);
+          if (!isOpen) showWhole(panel);
+        }}
       >
         <span>
           {fileTexts.heading}
