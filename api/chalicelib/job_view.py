@@ -54,7 +54,10 @@ def view(row: Job) -> dict[str, Any]:
 
 
 def result_of(result: Result) -> dict[str, Any]:
-    """Build the answer's `JobResult`: an image has its kind, a table rows and columns."""
+    """Build the answer's `JobResult`: an image has its kind, a table rows and columns.
+
+    A table also has the size of the pixels that it measures, if the file says it.
+    """
     shown: dict[str, Any] = {
         "id": result.id,
         "operation": result.operation,
@@ -69,6 +72,8 @@ def result_of(result: Result) -> dict[str, Any]:
     else:
         columns = [{"name": name, "unit": unit} for name, unit in result.columns]
         shown |= {"rows": result.rows, "columns": columns}
+        if result.pixel_size:
+            shown["pixel_size"] = list(result.pixel_size)
     return shown
 
 

@@ -308,9 +308,15 @@ ANSWERS: dict[str, Schema] = {
             "bytes": SIZE,
             "rows": {**SIZE, "description": "Of a table, without the line of names."},
             "columns": COLUMNS,
+            "pixel_size": {
+                "type": "array",
+                "items": {"type": "number"},
+                "description": "Height and width in metres of the pixels that a table measures, "
+                "if the file says it: a length in `px` or an area in `px²` times these.",
+            },
             "image_kind": IMAGE_KIND,
         },
-        optional=("rows", "columns", "image_kind"),
+        optional=("rows", "columns", "pixel_size", "image_kind"),
     ),
     "Views": {
         **record(

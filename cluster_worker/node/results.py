@@ -10,6 +10,7 @@ from cluster_worker.engine.tables import units_of
 from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.formats import FORMATS
 from cluster_worker.objects.spools import StoredTiles
+from cluster_worker.plan.recipe import RecipePlan
 from config.contract import recipe, resources
 from config.contract.job import Job
 from config.contract.results import Result, ResultStep, result_steps
@@ -120,7 +121,8 @@ class ResultWriter:
         columns = tuple(zip(table, units, strict=True))
         rows = max(map(len, table.values()), default=0)
         given = step.id, step.operation, step.kind, *self.names(step, "csv")
-        return Result(*given, CSV_TYPE, path.stat().st_size, rows, columns)
+        size = pixel_size_of(self.file.job, step.name)
+        return Result(*given, CSV_TYPE, path.stat().st_size, rows, columns, pixel_size=size)
 
     def names(self, step: ResultStep, extension: str) -> tuple[str, str]:
         """Return the key of a result beside the last image, and the name of its download."""
@@ -131,6 +133,12 @@ class ResultWriter:
     def attempt(self) -> tuple[str, str, int]:
         """What the keys of this attempt begin with."""
         return self.row.batch, self.row.job, self.row.attempt
+
+
+def pixel_size_of(job: AnyJob, table: str) -> tuple[float, float] | None:
+    """Return height and width in metres of the pixels that a table measures; None if unknown."""
+    assert isinstance(job.plan, RecipePlan)  # noqa: S101 - a plan of one chain has no tables
+    return next(each.pixel_size for each in job.plan.chains if each.table == table)
 
 
 def check_tables(job: AnyJob) -> None:

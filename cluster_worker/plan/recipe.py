@@ -50,6 +50,8 @@ class PlannedChain:
         Name of the table that it gives, if it gives one.
     finish : callable or None
         ``finish(found, (rows, columns))``: the columns of the table.
+    pixel_size : tuple of float or None
+        Height and width in metres of the pixels that a table measures, if they are known.
     """
 
     plan: Plan
@@ -59,6 +61,7 @@ class PlannedChain:
     name: str = ""
     table: str = ""
     finish: Callable[[Any, tuple[int, int]], Columns] | None = None
+    pixel_size: tuple[float, float] | None = None
 
     @property
     def reads(self) -> tuple[int, ...]:
@@ -415,7 +418,7 @@ class Draft:
             )
         finish = partial(decomposition.columns, parameters=parameters, pixel_size=size)
         name = self.steps[number].get("id", operation.name)
-        return PlannedChain(planned, surface, table=name, finish=finish)
+        return PlannedChain(planned, surface, table=name, finish=finish, pixel_size=size)
 
     def surfaces_of(self, step: int) -> dict[str, int]:
         """Return the surfaces of a step's second images, with masks made where levels are one."""

@@ -61,6 +61,8 @@ class Result:
         Names and units of the columns of a table.
     image_kind : str
         What an image is, such as "labels".
+    pixel_size : tuple of float or None
+        Height and width in metres of the pixels that a table measures, if the file says it.
     """
 
     id: str
@@ -73,6 +75,7 @@ class Result:
     rows: int = 0
     columns: tuple[tuple[str, str], ...] = ()
     image_kind: str = ""
+    pixel_size: tuple[float, float] | None = None
 
 
 def result_steps(
@@ -100,6 +103,12 @@ def to_text(results: Sequence[Result]) -> str:
 def from_text(text: str) -> list[Result]:
     """Read the results of a job's row; an older worker listed none."""
     return [
-        Result(**each | {"columns": tuple(map(tuple, each["columns"]))})
+        Result(
+            **each
+            | {
+                "columns": tuple(map(tuple, each["columns"])),
+                "pixel_size": tuple(each.get("pixel_size") or ()) or None,
+            }
+        )
         for each in json.loads(text or "[]")
     ]

@@ -54,6 +54,8 @@ export interface JobResult {
   /** Of a table. */
   readonly rows?: number;
   readonly columns?: readonly Column[];
+  /** Of a table: height and width in metres of the pixels that it measures, if the file says it. */
+  readonly pixel_size?: readonly number[];
 }
 
 /** A queue on the broker: "interactive" for small batches, "bulk" for large ones. */

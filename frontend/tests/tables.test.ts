@@ -1,5 +1,14 @@
 import { expect, test } from "vitest";
-import { allColumns, placesOf, readTable, rowAt, rowsFor, sorted, summaryOf } from "../src/tables";
+import {
+  allColumns,
+  placesOf,
+  readTable,
+  rowAt,
+  rowsFor,
+  sorted,
+  summaryOf,
+  withMicrometres,
+} from "../src/tables";
 
 const CSV = `label,area,bbox-0,bbox-1,bbox-2,bbox-3
 1,12.0,0,0,4,4
@@ -82,4 +91,28 @@ test("tables of images with other columns are joined by name", () => {
   expect(rows).toBe("c.tif,1,x/c.tif,1,2,9\n");
   const planes = rowsFor({ path: "s.tif", text: "plane,label,area\n2,1,5\n" }, ["label", "area"]);
   expect(planes).toBe("s.tif,2,s.tif,1,5\n");
+});
+
+test("areas and lengths are told in micrometres, too, lengths only of square pixels", async () => {
+  const read = await readTable("label,area,perimeter,bbox-0\n1,12,4,7\n", true);
+  const columns = [
+    { name: "label", unit: "" },
+    { name: "area", unit: "px²" },
+    { name: "perimeter", unit: "px" },
+    { name: "bbox-0", unit: "px" },
+  ];
+  const square = withMicrometres(read, columns, [0.5e-6, 0.5e-6]);
+  expect(square.columns.map(({ name, unit }) => `${name} ${unit}`)).toEqual([
+    "label ",
+    "area px²",
+    "area_um2 µm²",
+    "perimeter px",
+    "perimeter_um µm",
+    "bbox-0 px",
+  ]);
+  expect(square.table.columns.map(([first]) => first)).toEqual([1, 12, 3, 4, 2, 7]);
+  const oblong = withMicrometres(read, columns, [0.5e-6, 1e-6]);
+  expect(oblong.table.names).toEqual(["label", "area", "area_um2", "perimeter", "bbox-0"]);
+  expect(oblong.table.columns[2]?.[0]).toBeCloseTo(6);
+  expect(withMicrometres(read, columns, undefined).table.names).toEqual(read.names);
 });

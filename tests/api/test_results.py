@@ -19,7 +19,8 @@ def test_all_results_are_listed_in_the_order_of_the_steps(api):
         Result("4", "label", "image", key, "a.tif", "image/tiff", 9, image_kind="labels"),
         Result("cells", "regionprops_table", "table", table, "a_cells.csv", "text/csv", 20, 2),
     ]
-    results[1] = replace(results[1], columns=(("label", ""), ("area", "px²")))
+    columns = ("label", ""), ("area", "px²")
+    results[1] = replace(results[1], columns=columns, pixel_size=(1e-6, 2e-6))
     api.write(batch, job, state="succeeded", result_key=key, results=to_text(results))
     _, found = api.get(f"/batches/{batch}/jobs/{job}")
     assert found["results"] == [
@@ -43,6 +44,7 @@ def test_all_results_are_listed_in_the_order_of_the_steps(api):
             "bytes": 20,
             "rows": 2,
             "columns": [{"name": "label", "unit": ""}, {"name": "area", "unit": "px²"}],
+            "pixel_size": [1e-6, 2e-6],
         },
     ]
     assert batch not in json.dumps(found["results"])

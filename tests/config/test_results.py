@@ -40,6 +40,7 @@ def test_results_survive_the_row():
     results = [
         Result("1", "label", "image", "k", "a.png", "image/png", 3),
         Result("t", "count", "table", "l", "a_t.csv", "text/csv", 9, 2, columns),
+        Result("u", "count", "table", "m", "a_u.csv", "text/csv", 9, pixel_size=(1e-6, 2e-6)),
     ]
     assert from_text(to_text(results)) == results
     assert from_text("") == []

@@ -111,6 +111,38 @@ def test_a_biologist_counts_cells_and_gets_the_numbers_of_scikit_image(page):
     assert {each[0] for each in rows} == {first, second}
 
 
+def test_areas_of_a_file_with_a_pixel_size_are_told_in_micrometres_too(page):
+    image = nuclei(5)
+    buffer = io.BytesIO()
+    # An area in µm² is a quarter of that in pixels.
+    size = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(buffer, image, ome=True, metadata={"axes": "YX", **size})
+    choose(page, ("plate.tif", "image/tiff", buffer.getvalue()))
+    page.get_by_role("button", name="Count objects").click()
+    process(page)
+    succeeds(page, "plate.tif")
+    _, expected = counted(image)
+    areas = expected["area"]
+
+    def assert_told():
+        head = page.get_by_role("columnheader").all_inner_texts()
+        head = [" ".join(each.split()) for each in head]
+        assert [each for each in head if "Area" in each] == ["Area px²", "Area µm²"]
+        assert "Diameter µm" in head
+        first = page.locator("[aria-rowindex='2']").get_by_role("gridcell").all_inner_texts()
+        cells = dict(zip(head, map(float, first), strict=True))
+        assert cells["Area px²"] == areas[0]
+        assert cells["Area µm²"] == pytest.approx(areas[0] / 4)
+        expect(page.locator(".table-summary")).to_contain_text(f"{areas.max() / 4:,.6g} µm²")
+
+    expect(page.get_by_role("grid")).to_be_visible()
+    assert_told()
+    # The service keeps it: the file itself is gone after a reload.
+    page.reload()
+    expect(page.get_by_role("grid")).to_be_visible()
+    assert_told()
+
+
 def test_cells_that_touch_are_counted_one_by_one(page):
     rows, columns = np.mgrid[:120, :200]
     discs = [np.hypot(rows - 60, columns - centre) < 24 for centre in (60, 98, 170)]

@@ -18,11 +18,20 @@ SIXTEEN_BITS = data.camera()[:200, :300].astype(np.uint16) * 16
 
 
 def put(
-    runner, s3, image, steps, format="same", lane="interactive", inputs=(), write=None, trace=""
+    runner,
+    s3,
+    image,
+    steps,
+    format="same",
+    lane="interactive",
+    inputs=(),
+    write=None,
+    trace="",
+    **tags,
 ):
-    """Store a TIFF and a queued job for it; return the message of the job."""
+    """Store a TIFF, with `tags`, and a queued job for it; return the message of the job."""
     buffer = io.BytesIO()
-    tifffile.imwrite(buffer, image, tile=(256, 256))
+    tifffile.imwrite(buffer, image, tile=(256, 256), **tags)
     # Each job has a batch of its own, since a worker reads a batch only once.
     batch_id = secrets.token_hex(16)
     key = resources.upload_key(batch_id, JOB)

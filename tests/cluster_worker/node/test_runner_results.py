@@ -117,6 +117,24 @@ def test_a_recipe_stores_its_last_image_the_kept_ones_and_its_tables(
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
 
 
+@pytest.mark.parametrize("shape", [(60, 80), (2, 60, 80)], ids=["image", "stack"])
+def test_a_table_tells_the_size_of_the_pixels_that_it_measures(runner, s3, shape):
+    image = np.resize(SIXTEEN_BITS, shape)
+    # Half as many pixels as the file has are measured.
+    size = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    tags = {"ome": True, "metadata": {"axes": "ZYX"[-image.ndim :], **size}}
+    half = {"operation": "rescale", "scale": 0.5}
+    steps = recipe.check([half, {"operation": "image_statistics"}], catalogue(), 20)
+    message = put(runner, s3, image, steps, **tags)
+    assert runner.run(message) is Verdict.DONE
+    *_, table = from_text(row_of(runner, message).results)
+    assert table.pixel_size == pytest.approx((1e-6, 0.5e-6))
+    message = put(runner, s3, image, steps)
+    assert runner.run(message) is Verdict.DONE
+    *_, table = from_text(row_of(runner, message).results)
+    assert table.pixel_size is None
+
+
 def test_the_planes_of_a_stack_are_done_one_by_one(runner, s3):
     stack = np.stack([np.roll(SIXTEEN_BITS, 9 * k, axis=0) for k in range(5)])
     steps = recipe.check(MEASURED, catalogue(), 20)

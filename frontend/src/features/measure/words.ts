@@ -43,7 +43,9 @@ export const words = {
   },
   area: (across: number, down: number) => {
     const [unit, name] = unitOf(Math.min(across, down));
-    return `${rounded.format(across / unit)} × ${rounded.format(down / unit)} ${name}`;
+    const [right, below] = [across / unit, down / unit];
+    const sides = `${rounded.format(right)} × ${rounded.format(below)} ${name}`;
+    return `${sides} = ${rounded.format(right * below)} ${name}²`;
   },
   channel: (channel: number, colours: number, all: number) => {
     if (channel >= colours) return "alpha";

@@ -25,9 +25,9 @@ export function Summary({ table, columns, chosen, onChoose }: SummaryProps) {
         value={chosen}
         onChange={({ target }) => onChoose(Number(target.value))}
       >
-        {columns.map(({ name }, column) => (
+        {columns.map(({ name, unit }, column) => (
           <option key={name} value={column}>
-            {words.title(name)}
+            {words.option(name, unit)}
           </option>
         ))}
       </select>

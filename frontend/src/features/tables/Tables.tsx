@@ -1,6 +1,6 @@
 import { type RefObject, useEffect, useMemo, useState } from "react";
 import type { JobResult } from "../../answers";
-import { type Box, placesOf, planeOf, rowAt, sorted } from "../../tables";
+import { type Box, placesOf, planeOf, rowAt, sorted, withMicrometres } from "../../tables";
 import { useSelected, useWork } from "../../state/store";
 import type { Point } from "../../view";
 import { Icon } from "../Icon";
@@ -126,14 +126,13 @@ interface RowsProps extends Pick<TablesProps, "finder" | "onMark"> {
 function Rows({ result, title, finder, onMark }: RowsProps) {
   const [tries, setTries] = useState(0);
   const loaded = useTable(result, tries);
-  const table = loaded.state === "ready" ? loaded.table : null;
-  const columns = useMemo(
-    () =>
-      table?.names.map(
-        (name) => result.columns?.find((each) => each.name === name) ?? { name, unit: "" },
-      ) ?? [],
-    [table, result],
-  );
+  const read = loaded.state === "ready" ? loaded.table : null;
+  const { table, columns } = useMemo(() => {
+    if (!read) return { table: null, columns: [] };
+    const unitOf = (name: string) => result.columns?.find((each) => each.name === name)?.unit ?? "";
+    const own = read.names.map((name) => ({ name, unit: unitOf(name) }));
+    return withMicrometres(read, own, result.pixel_size);
+  }, [read, result]);
   const [sorting, setSorting] = useState<Sorting>({ column: -1, isDown: true });
   const [chosen, setChosen] = useState<number | null>(null);
   const [picked, setPicked] = useState(-1);
@@ -175,7 +174,7 @@ function Rows({ result, title, finder, onMark }: RowsProps) {
   }
   if (!table) return <p className="table-words quiet">{words.coming}</p>;
   if (table.rows === 0) return <p className="table-words quiet">{words.empty}</p>;
-  const area = table.names.indexOf("area");
+  const area = Math.max(...["area", "area_um2"].map((name) => table.names.indexOf(name)));
   return (
     <>
       <Summary

@@ -43,13 +43,18 @@ export const words = {
   show: "Show the table",
   column: "Column to sum up",
   /** A column for people, and its unit. */
-  title: (name: string) => {
+  title: (named: string) => {
+    // Of columns in micrometres, as the table has them or this page adds them.
+    const name = named.replace(/_um2?(?=$|-)/, "");
     const channel = /^(.*)-(\d+)$/.exec(name);
     if (name in PARTS) return PARTS[name] ?? name;
     if (name in PROPERTIES) return PROPERTIES[name] ?? name;
     const [, property = "", place = ""] = channel ?? [];
     return property in PROPERTIES ? `${PROPERTIES[property] ?? property}, ${place}` : name;
   },
+  /** A column in a list; beside the one in pixels, the other one needs its unit. */
+  option: (name: string, unit: string) =>
+    unit.startsWith("µm") ? `${words.title(name)} (${unit})` : words.title(name),
   unit: (unit: string) => unit.replaceAll("^2", "²"),
   mean: "mean",
   median: "median",
