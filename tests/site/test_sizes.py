@@ -1,6 +1,7 @@
 """Sizes of results: given in three ways, shown before and after, and what comes back."""
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -172,3 +173,42 @@ def test_a_phone_shows_the_preview_beside_the_slider_that_is_moved(page):
     stage, bar = page.locator(".stage").bounding_box(), slider.bounding_box()
     assert stage["y"] + stage["height"] <= bar["y"]
     assert stage["height"] > 150
+
+
+# Whether every part of something lies within it, to a pixel.
+HOLDS = """(whole, parts) => {
+    const own = whole.getBoundingClientRect();
+    return [...whole.querySelectorAll(parts)].every(each => {
+        const { left, right } = each.getBoundingClientRect();
+        return left >= own.left - 1 && right <= own.right + 1;
+    });
+}"""
+
+
+@pytest.mark.parametrize("size", [(320, 256), (390, 780), (820, 1100), (1360, 820)])
+def test_marks_modes_and_histograms_have_room_on_every_screen(page, size):
+    page.set_viewport_size(dict(zip(("width", "height"), size, strict=True)))
+    page.get_by_role("button", name="Nuclei, 16 bits").click()
+    expect(page.locator(".preview-mark b")).to_have_text(re.compile("objects$"))
+    mark, beside = (
+        page.locator(each).bounding_box() for each in (".stretch-mark", ".preview-place")
+    )
+    assert mark["y"] + mark["height"] <= beside["y"]
+    assert page.locator(".viewer-head .modes").evaluate(HOLDS, "span")
+    page.get_by_role("button", name="Histogram").click()
+    expect(page.locator(".histograms figure")).to_have_count(2)
+    assert page.locator(".histograms").evaluate(HOLDS, "figure, select, button, svg")
+
+
+def test_a_table_keeps_its_rows_below_histograms_and_measures(page):
+    page.get_by_role("button", name="Nuclei, 16 bits").click()
+    process(page)
+    succeeds(page, "nuclei.tif")
+    grid = page.get_by_role("grid")
+    expect(grid).to_be_visible()
+    height = grid.bounding_box()["height"]
+    for name in ("Histogram", "Measure on the picture"):
+        page.get_by_role("button", name=name, exact=True).click()
+        assert grid.bounding_box()["height"] == height
+        grid.scroll_into_view_if_needed()
+        expect(grid).to_be_in_viewport(ratio=0.95)
