@@ -212,3 +212,16 @@ def test_a_table_keeps_its_rows_below_histograms_and_measures(page):
         assert grid.bounding_box()["height"] == height
         grid.scroll_into_view_if_needed()
         expect(grid).to_be_in_viewport(ratio=0.95)
+
+
+def test_the_gallery_shows_its_tiles_at_400_percent(page):
+    page.set_viewport_size({"width": 320, "height": 256})
+    for number in range(2):
+        content = pictures.png(pictures.small(number))
+        choose(page, (f"{number}.png", "image/png", content))
+    page.locator(".tabs").get_by_role("button", name="Images").click()
+    page.get_by_role("button", name="Gallery").click()
+    gallery = page.get_by_role("dialog", name="Gallery")
+    for part in (gallery.locator("[data-tile]").first, gallery.get_by_text("Choose all shown")):
+        part.scroll_into_view_if_needed()
+        expect(part).to_be_in_viewport(ratio=0.9)
