@@ -9,7 +9,9 @@ import faulthandler
 import json
 import mmap
 import os
+import resource
 import signal
+import sys
 import traceback
 import warnings
 from itertools import product
@@ -40,6 +42,9 @@ DEFAULT_MOST = 40
 CLASSES = [2, 3]
 # Sets of parameters that are tried for an operation with more, in the long test.
 SETS = 1000
+# Most seconds of a child's processor time. Others may use the cores as well, so a test waits longer
+# for its child than that.
+CPU_SECONDS_MAX = 1200
 
 
 def corners(schema):
@@ -100,21 +105,33 @@ def images_for(operation, shape):
 
 
 def run_guarded(operation, every, current):
-    """Run all cases of an operation, and write each into `current` before it starts."""
+    """Run all cases of an operation, and write each into `current` before it starts.
+
+    At the end `current` holds how many there were.
+    """
+    sets = runs = 0
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     if every:
         # The long test also finds what is used after it was freed.
         keep_no_mappings()
     for i, parameters in enumerate(parameter_sets(operation, every)):
+        sets += 1
         steps = json.dumps([{"operation": operation.name, **parameters}])
         for shape, core in SHAPES if every else [SHAPES[i % len(SHAPES)]]:
             for image in images_for(operation, shape):
                 case = f"{operation.name} {parameters}, {image.dtype} {image.shape}"
-                current.seek(0)
-                current.write(case.encode().ljust(len(current)))
+                note(current, case)
                 results = [result_of(image, steps, core, front) for front in (False, True)]
+                runs += len(results)
                 assert same(*results), f"{case}: the result depends on where the image lies"
+    note(current, f"{operation.name}: {sets} sets of parameters, {runs} runs")
+
+
+def note(current, line):
+    """Write a line into the memory that a child shares with its parent."""
+    current.seek(0)
+    current.write(line.encode().ljust(len(current)))
 
 
 def result_of(image, steps, core, front):
@@ -155,15 +172,22 @@ def outcome_in_child(work):
         pid = os.fork()
         if pid == 0:
             faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS_MAX, CPU_SECONDS_MAX))
             try:
                 work(current)
             except BaseException:  # noqa: BLE001 - shown by the parent
                 failed.write(traceback.format_exc()[-60_000:].encode())
             finally:
                 os._exit(0)
-        _, status = os.waitpid(pid, 0)
+        try:
+            _, status = os.waitpid(pid, 0)
+        except BaseException:
+            # The test's own time is over.
+            os.kill(pid, signal.SIGKILL)
+            raise
         if os.WIFSIGNALED(status):
             return f"{signal.Signals(os.WTERMSIG(status)).name}: {current[:].decode().strip()}"
+        sys.stdout.write(current[:].decode().strip() + "\n")
         return failed[:].rstrip(b"\0").decode()
 
 
@@ -188,8 +212,7 @@ def test_a_loop_that_a_function_calls_stays_within_its_arrays(function):
     def run(current):
         for shape in ((1, 1), (1, 67), (9, 1), (19, 140)):
             for share in (0, 0.4, 1):
-                current.seek(0)
-                current.write(f"{function.__name__} {shape} {share}".encode().ljust(len(current)))
+                note(current, f"{function.__name__} {shape} {share}")
                 mask = np.random.default_rng(1).random(shape) < share
                 results = []
                 for front in (False, True):
@@ -202,7 +225,7 @@ def test_a_loop_that_a_function_calls_stays_within_its_arrays(function):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(12 * CPU_SECONDS_MAX)
 @pytest.mark.parametrize("name", WITH_KERNELS)
 def test_a_kernel_stays_within_its_arrays_at_every_corner(name):
     assert not outcome_of(name, every=True)
