@@ -41,7 +41,8 @@ def convolved(
         rows_of(image),
         (weights.shape[0] // 2, weights.shape[1] // 2),
         starts,
-        np.nonzero(there)[1],
+        # Of a single weight they would be contiguous, of others not, and each is compiled apart.
+        np.ascontiguousarray(np.nonzero(there)[1]),
         weights[there],
         BORDERS[mode],
         float(cval),
