@@ -54,6 +54,12 @@ def dog_sizes(kind: np.dtype[Any], min_sigma: float, max_sigma: float, sigma_rat
     return np.array([least * (sigma_ratio**i) for i in range(max(count, 0) + 1)])[:, 0]
 
 
+def dog_cost(min_sigma: float, max_sigma: float, sigma_ratio: float, **_: Any) -> float:
+    """Return the cost of all blurs, whose sizes grow by a factor from the least to the greatest."""
+    sizes = dog_sizes(np.dtype(float), min_sigma, max_sigma, sigma_ratio)
+    return 12 * len(sizes) + 2.2 * float(sizes.sum())
+
+
 def log_halo(max_sigma: float) -> int:
     """Return the pixels around a tile that `measure_log` reads."""
     return reach(max_sigma) + AROUND

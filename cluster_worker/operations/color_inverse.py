@@ -68,7 +68,7 @@ def rgbcie2rgb(image: Image) -> Image:
     return converted(color.rgbcie2rgb, image)
 
 
-@operation("Luv to RGB", "Colour", IN_GROUPS, channels="rgb", floats=True, arrays=8, cost=6)
+@operation("Luv to RGB", "Colour", IN_GROUPS, channels="rgb", floats=True, arrays=8, cost=2)
 def luv2rgb(image: Image) -> Image:
     """Convert CIE Luv back to RGB; use it after rgb2luv.
 

@@ -106,7 +106,7 @@ def finish_error(found: Difference, _: tuple[int, int]) -> Columns:
     Table(join, finish_error, unit=units(mean_squared_error=f"{VALUE}²")),
     channels="any",
     arrays=6,
-    cost=2.0,
+    cost=4.0,
 )
 def mean_squared_error(image: Image, *, reference: Reference, place: Place) -> Difference:
     """Measure the mean squared difference from a reference: a table of one number.
@@ -135,7 +135,7 @@ def finish_share(found: Difference, _: tuple[int, int], normalization: str) -> C
     return column("normalized_root_mse", float(share))
 
 
-@operation("Normalised error", GROUP, Table(join, finish_share), channels="any", arrays=6, cost=2.0)
+@operation("Normalised error", GROUP, Table(join, finish_share), channels="any", arrays=6, cost=4.0)
 def normalized_root_mse(
     image: Image,
     normalization: Literal["euclidean", "min-max", "mean"] = "euclidean",
@@ -187,7 +187,7 @@ def finish_ratio(found: Difference, _: tuple[int, int], data_range: float | None
     Table(join, finish_ratio, unit=units(peak_signal_noise_ratio="dB")),
     channels="any",
     arrays=6,
-    cost=2.0,
+    cost=4.0,
     exponential=True,
 )
 def peak_signal_noise_ratio(

@@ -92,7 +92,7 @@ def box_side(sigma: float) -> int:
     floats=True,
     shows="extent",
     arrays=10,
-    cost=lambda sigma, approximate: 1 if approximate else 8,
+    cost=lambda sigma, approximate: 1 + 0.05 * sigma if approximate else 8 + 0.3 * reach(sigma),
 )
 def hessian_matrix_det(
     image: Image,
@@ -197,7 +197,7 @@ def local_binary_pattern(
     shows="extent",
     arrays=14,
     cost=lambda orientations, pixels_per_cell: (
-        2 * orientations + 430 * orientations / pixels_per_cell**2
+        30 + 6 * orientations + 200 * orientations / pixels_per_cell**2
     ),
 )
 def hog(

@@ -32,7 +32,7 @@ def join_pairs(a: Pairs, b: Pairs) -> Pairs:
     channels="gray",
     takes="labels",
     arrays=12,
-    cost=8.0,
+    cost=100.0,
 )
 def join_segmentations(
     image: Image, *, other: Annotated[Image, Input("labels")], statistics: tuple[Any]

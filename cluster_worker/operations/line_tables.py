@@ -67,7 +67,7 @@ def finish_lines(
     channels="gray",
     takes="mask",
     arrays=8,
-    cost=lambda angles, **_: 0.2 * angles,
+    cost=lambda angles, **_: 0.5 * angles,
     differs="the table has the columns of scikit-image's result by name",
 )
 def hough_line_peaks(

@@ -204,6 +204,7 @@ def means_of_areas(
     floats=True,
     pixels="scaled",
     cost=2,
+    cost_larger=35.0,
     tolerance=1e-6,
     averages=True,
     # Floats may hold NaN and must be checked first, so the kernel takes integers alone.

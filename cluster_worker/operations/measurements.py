@@ -245,7 +245,7 @@ Sigma = Annotated[float, Number(0.1, 200, unit="px", slider=(0.5, 50), step=0.5)
     ),
     channels="gray",
     arrays=4,
-    cost=2.0,
+    cost=5.0,
     differs="the table has scikit-image's rows and columns by name, and the values of the peaks",
 )
 def peak_local_max(
@@ -324,7 +324,9 @@ BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
     ),
     channels="gray",
     arrays=30,
-    cost=lambda num_sigma, max_sigma, **_: num_sigma * (4 + max_sigma),
+    cost=lambda num_sigma, min_sigma, max_sigma, **_: (
+        num_sigma * (12 + 1.1 * (min_sigma + max_sigma))
+    ),
     differs="the table has the columns of scikit-image's result by name",
     exponential=True,
 )
@@ -379,7 +381,7 @@ def blob_log(
     ),
     channels="gray",
     arrays=30,
-    cost=lambda max_sigma, **_: 10 * (4 + max_sigma),
+    cost=blob_tables.dog_cost,
     differs="the table has the columns of scikit-image's result by name",
     exponential=True,
 )

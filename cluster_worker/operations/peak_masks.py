@@ -109,7 +109,7 @@ def measures(min_distance: int, **others: Any) -> tuple[Measure, ...]:
     Statistical(measures),
     channels="gray",
     arrays=4,
-    cost=2.0,
+    cost=5.0,
 )
 def peak_mask(
     image: Image,  # noqa: ARG001 - its peaks are known from the measure

@@ -64,6 +64,11 @@ def reduced_shape(shape: Shape, downscale: float) -> Shape:
     return math.ceil(shape[0] / downscale), math.ceil(shape[1] / downscale)
 
 
+def pyramid_cost(usual: float, sigma: float | None, order: int, **_: Any) -> float:
+    """Return the cost for a pixel of the larger image: splines and wide blurs cost more."""
+    return usual * ((5 if order > 1 else 1) + 0.5 * reach(sigma or 0))
+
+
 def spread_over(_: Shape, __: Shape, sigma: float) -> tuple[float, float]:
     """Return the standard deviations of a blur that is the same for rows and columns."""
     return sigma, sigma
@@ -88,10 +93,18 @@ def reduce_by_sums(
     floats=True,
     pixels="scaled",
     arrays=6,
-    cost=2,
+    cost=partial(pyramid_cost, 2),
     tolerance=1e-6,
     averages=True,
-    kernels=(Kernel(reduce_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    kernels=(
+        Kernel(
+            reduce_by_sums,
+            when=are_sums,
+            arrays=0,
+            cost=partial(pyramid_cost, 0.3),
+            tolerance=1e-6,
+        ),
+    ),
     differs=sampling.DIFFERS,
 )
 def pyramid_reduce(
@@ -161,10 +174,18 @@ def expand_by_sums(
     floats=True,
     pixels="scaled",
     arrays=6,
-    cost=3,
+    cost=partial(pyramid_cost, 3),
     tolerance=1e-6,
     averages=True,
-    kernels=(Kernel(expand_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    kernels=(
+        Kernel(
+            expand_by_sums,
+            when=are_sums,
+            arrays=0,
+            cost=partial(pyramid_cost, 0.3),
+            tolerance=1e-6,
+        ),
+    ),
     differs=sampling.DIFFERS,
 )
 def pyramid_expand(

@@ -6,9 +6,11 @@ from cluster_worker.operations.declare import Image, Local, operation
 from cluster_worker.operations.support.footprints import Footprint, HalfWidth, Radius, footprint_of
 from cluster_worker.operations.support.rank_filters import (
     DEEP,
+    SUM_ROWS,
     Levels,
     Mask,
     Share,
+    by_function,
     histogram_kernel,
     ranked,
     reach,
@@ -22,10 +24,10 @@ rank = lazily("skimage.filters.rank")
     "Number of neighbours",
     "Rank filters",
     Local(reach),
-    cost=5.0,
+    cost=by_function(5.0),
     cost_deep=DEEP,
     arrays=3,
-    kernels=(histogram_kernel(ranks.number, 0.3),),
+    kernels=(histogram_kernel(ranks.number, 0.3, fixed=SUM_ROWS),),
 )
 def rank_pop(
     image: Image,
@@ -55,7 +57,7 @@ def rank_pop(
     "Number of neighbours (percentiles)",
     "Rank filters",
     Local(reach),
-    cost=15.0,
+    cost=by_function(25.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -96,7 +98,7 @@ def rank_pop_percentile(
     "Number of similar neighbours",
     "Rank filters",
     Local(reach),
-    cost=15.0,
+    cost=by_function(30.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -137,10 +139,10 @@ def rank_pop_bilateral(
     "Local sum",
     "Rank filters",
     Local(reach),
-    cost=12.0,
+    cost=by_function(12.0),
     cost_deep=DEEP,
     arrays=3,
-    kernels=(histogram_kernel(ranks.total, 0.6),),
+    kernels=(histogram_kernel(ranks.total, 0.6, fixed=SUM_ROWS),),
 )
 def rank_sum(
     image: Image,
@@ -170,7 +172,7 @@ def rank_sum(
     "Local sum (percentiles)",
     "Rank filters",
     Local(reach),
-    cost=15.0,
+    cost=by_function(30.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -211,7 +213,7 @@ def rank_sum_percentile(
     "Sum of similar levels",
     "Rank filters",
     Local(reach),
-    cost=19.0,
+    cost=by_function(25.0),
     cost_deep=DEEP,
     arrays=3,
 )

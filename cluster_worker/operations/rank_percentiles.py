@@ -12,6 +12,7 @@ from cluster_worker.operations.support.rank_filters import (
     GREATEST,
     Mask,
     Share,
+    by_function,
     ranked,
     reach,
 )
@@ -24,7 +25,7 @@ rank = lazily("skimage.filters.rank")
     "Local range (percentiles)",
     "Rank filters",
     Local(reach),
-    cost=8.0,
+    cost=by_function(20.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -61,7 +62,7 @@ def rank_gradient_percentile(
     "Difference from the local mean (percentiles)",
     "Rank filters",
     Statistical(GREATEST, reach),
-    cost=15.0,
+    cost=by_function(30.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -114,7 +115,7 @@ def rank_subtract_mean_percentile(
     "Local contrast (percentiles)",
     "Rank filters",
     Local(reach),
-    cost=8.0,
+    cost=by_function(20.0),
     cost_deep=DEEP,
     arrays=3,
 )
@@ -151,7 +152,7 @@ def rank_enhance_contrast_percentile(
     "Thresholding (local percentile)",
     "Rank filters",
     Local(reach),
-    cost=8.0,
+    cost=by_function(15.0),
     cost_deep=DEEP,
     arrays=3,
 )

@@ -25,7 +25,7 @@ registration = lazily("skimage.registration")
     ),
     channels="gray",
     arrays=24,
-    cost=20.0,
+    cost=lambda upsample_factor, **_: 20 + 0.2 * upsample_factor,
     differs="the table has the numbers of scikit-image's result by name",
     exponential=True,
 )

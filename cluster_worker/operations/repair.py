@@ -23,7 +23,7 @@ util = lazily("skimage.util")
     channels="any",
     floats=True,
     arrays=30,
-    cost=60.0,
+    cost=180.0,
     exponential=True,
 )
 def inpaint_biharmonic(

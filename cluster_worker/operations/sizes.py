@@ -287,6 +287,14 @@ def are_sums(mode: Border, order: int | None, **_: Any) -> bool:
     return mode not in ("constant", "wrap") and (order is None or order < 2)
 
 
+def sums_cost(
+    usual: float, order: int | None, mode: Border, anti_aliasing_sigma: float | None, **_: Any
+) -> float:
+    """Return the cost for a pixel of the image: splines, frames and wide blurs cost more."""
+    slower = 10 if order is not None and order > 1 else 3 if mode in ("constant", "wrap") else 1
+    return usual * (slower + reach(anti_aliasing_sigma or 0))
+
+
 def fixed_shape(_: Shape, rows: int, columns: int) -> Shape:
     """Return the rows and columns that the user chose."""
     return rows, columns
@@ -304,10 +312,19 @@ def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
     floats=True,
     pixels="scaled",
     arrays=6,
-    cost=3,
+    cost=partial(sums_cost, 3),
+    cost_larger=8.0,
     tolerance=1e-6,
     averages=sampling.between_pixels,
-    kernels=(Kernel(resize_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    kernels=(
+        Kernel(
+            resize_by_sums,
+            when=are_sums,
+            arrays=0,
+            cost=partial(sums_cost, 0.3),
+            tolerance=1e-6,
+        ),
+    ),
     differs=sampling.DIFFERS,
 )
 def resize(
@@ -364,10 +381,19 @@ def fit_by_sums(longest_side: int, enlarge: bool, **others: Any) -> tuple[Stage,
     floats=True,
     pixels="scaled",
     arrays=6,
-    cost=3,
+    cost=partial(sums_cost, 0.5),
+    cost_larger=8.0,
     tolerance=1e-6,
     averages=sampling.between_pixels,
-    kernels=(Kernel(fit_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    kernels=(
+        Kernel(
+            fit_by_sums,
+            when=are_sums,
+            arrays=0,
+            cost=partial(sums_cost, 0.05),
+            tolerance=1e-6,
+        ),
+    ),
     differs=sampling.DIFFERS,
 )
 def resize_longest_side(
@@ -417,10 +443,19 @@ def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) ->
     floats=True,
     pixels="scaled",
     arrays=6,
-    cost=3,
+    cost=partial(sums_cost, 3),
+    cost_larger=8.0,
     tolerance=1e-6,
     averages=sampling.between_pixels,
-    kernels=(Kernel(rescale_by_sums, when=are_sums, arrays=0, cost=0.3, tolerance=1e-6),),
+    kernels=(
+        Kernel(
+            rescale_by_sums,
+            when=are_sums,
+            arrays=0,
+            cost=partial(sums_cost, 0.3),
+            tolerance=1e-6,
+        ),
+    ),
     differs=sampling.DIFFERS,
 )
 def rescale(

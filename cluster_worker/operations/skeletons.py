@@ -131,7 +131,7 @@ def lee(image: Image) -> Image:
     Composed("iterative"),
     channels="gray",
     takes="mask",
-    cost=2.0,
+    cost=lambda method: 40.0 if method == "lee" else 2.0,
     arrays=3,
 )
 def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Stage, ...]:
@@ -159,7 +159,7 @@ def skeletonize(method: Literal["zhang", "lee"] = "zhang") -> tuple[Stage, ...]:
     Iterative(lambda max_num_iter: thinning(guo_hall(), max_num_iter)),
     channels="gray",
     takes="mask",
-    cost=2.0,
+    cost=lambda max_num_iter: 2.0 if max_num_iter is None else min(0.3 + 0.1 * max_num_iter, 2.0),
     arrays=3,
 )
 def thin(

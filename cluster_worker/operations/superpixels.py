@@ -21,6 +21,7 @@ from cluster_worker.operations.declare import (
     channel_axis,
     operation,
 )
+from cluster_worker.operations.support.gaussians import reach
 from cluster_worker.operations.support.propagation import refuse_not_finite
 
 color = lazily("skimage.color")
@@ -41,6 +42,11 @@ def slic_of_floats(image: Image, **parameters: Any) -> Image:
     return clusters.slic(image, **parameters)
 
 
+def slic_cost(times: float, max_num_iter: int, sigma: float, **_: Any) -> float:
+    """Return the cost of the blur and of all rounds."""
+    return times * (3.3 + 1.2 * max_num_iter) + 0.3 * reach(sigma)
+
+
 @operation(
     "Superpixels (SLIC)",
     "Regions",
@@ -48,8 +54,11 @@ def slic_of_floats(image: Image, **parameters: Any) -> Image:
     channels="any",
     floats=True,
     arrays=12,
-    cost=30,
-    kernels=(Kernel(slic_of_floats, takes=("float32", "float64"), exact=True, cost=15),),
+    cost=partial(slic_cost, 2.0),
+    cost_once=lambda n_segments, max_num_iter, **_: 12.0 * n_segments * max_num_iter,
+    kernels=(
+        Kernel(slic_of_floats, ("float32", "float64"), exact=True, cost=partial(slic_cost, 1.0)),
+    ),
 )
 def slic(
     image: Image,
@@ -151,7 +160,7 @@ def felzenszwalb(
     channels="rgb",
     floats=True,
     arrays=12,
-    cost=lambda kernel_size, **_: 0.1 * (6 * kernel_size + 1) ** 2,
+    cost=lambda kernel_size, **_: 15 + 0.1 * (6 * kernel_size + 1) ** 2,
 )
 def quickshift(
     ratio: Annotated[float, Number(0, 1, slider=(0, 1), step=0.01)] = 1.0,

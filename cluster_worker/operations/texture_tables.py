@@ -65,6 +65,8 @@ def finish(
     Table(combine, finish, halo=halo, unit=units(distance=PIXELS, angle=DEGREES)),
     channels="gray",
     arrays=6,
+    # A table of levels by levels for each distance and angle.
+    cost_once=lambda levels, **_: 60 * levels**2,
     cost=lambda distances, angles, **_: 0.5 * len(distances) * len(angles),
     differs=(
         "the table has all properties of the counts that graycomatrix gives, and angles are in "

@@ -4,6 +4,7 @@ The result is the mask of the pixels above the level, or class numbers for sever
 depends on the whole image (a histogram, a mean) is measured over all tiles first.
 """
 
+import math
 from functools import partial
 from typing import Annotated, Any
 
@@ -418,6 +419,10 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
     counts_levels=True,
     channels="gray",
     arrays=3,
+    # All choices of levels between classes are tried.
+    cost_once=lambda classes, nbins, dtype: math.comb(
+        (256 if dtype == "uint8" else nbins) - 1, classes - 1
+    ),
     kernels=(by_histogram(tables.extent_and_counts, takes=("uint8",)),),
     differs=(
         "16 bits are counted in bins, as floats are; scikit-image needs 8.6 GB for 65 536 "

@@ -1,5 +1,6 @@
 """Total variation denoising in rounds over the image, with Chambolle's and Bregman's methods."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -53,6 +54,26 @@ def chambolle_of_whole(image: Image, **given: Any) -> Image:
     return result
 
 
+def chambolle_rounds(weight: float, eps: float, max_num_iter: int) -> int:
+    """Return about how many rounds a photograph takes: more for a great weight or a small `eps`."""
+    strength = min(max(math.pow(weight / 0.1, 0.35), 0.3), 5)
+    return min(max_num_iter, math.ceil(40 * strength * math.sqrt(2e-4 / eps)))
+
+
+def chambolle_cost(usual: float, weight: float, eps: float, max_num_iter: int) -> float:
+    """Return the cost of all rounds, from that with the default parameters."""
+    return usual * (1 + chambolle_rounds(weight, eps, max_num_iter)) / 41
+
+
+def bregman_cost(
+    usual: float, weight: float, max_num_iter: int, eps: float, isotropic: bool
+) -> float:
+    """Return the cost of all rounds, from that with the default parameters: about 7 rounds."""
+    del isotropic
+    rounds = max(7 * math.pow(max(1, 5 / weight), 0.3) * math.pow(1e-3 / eps, 0.4), 1)
+    return usual * min(rounds, max_num_iter) / 7
+
+
 @operation(
     "Remove noise (total variation, Chambolle)",
     "Restoration",
@@ -60,16 +81,22 @@ def chambolle_of_whole(image: Image, **given: Any) -> Image:
     channels="any",
     floats=True,
     arrays=16,
-    cost=4,
+    cost=partial(chambolle_cost, 4),
     differs=(
         "the energy that ends the rounds is summed exactly, whatever the tiling; scikit-image's is "
         "rounded to 64 bits, so that it may end a round earlier or later"
     ),
     kernels=(
-        Kernel(chambolle_by_loop, ("float32",), arrays=8, cost=2),
-        Kernel(chambolle_by_loop, ("float64",), exact=True, arrays=8, cost=2),
+        Kernel(chambolle_by_loop, ("float32",), arrays=8, cost=partial(chambolle_cost, 2)),
+        Kernel(
+            chambolle_by_loop,
+            ("float64",),
+            exact=True,
+            arrays=8,
+            cost=partial(chambolle_cost, 2),
+        ),
         # In float32 rounding decides the last round so often that only the whole image will do.
-        Kernel(chambolle_at_once, ("float32",), exact=True, cost=120),
+        Kernel(chambolle_at_once, ("float32",), exact=True, cost=partial(chambolle_cost, 120)),
     ),
 )
 def denoise_tv_chambolle(
@@ -106,7 +133,7 @@ def denoise_tv_chambolle(
         measure=energies,
         combine=join_energies,
         stop=partial(all_are_over, over=over),
-        expected=min(max_num_iter, 30),
+        expected=chambolle_rounds(weight, eps, max_num_iter),
     )
     return Stage(chambolle_start, rounds=rounds), Stage(chambolle_result)
 
@@ -254,9 +281,15 @@ def bregman_of_floats(
     channels="any",
     floats=True,
     arrays=8,
-    cost=10,
+    cost=partial(bregman_cost, 10),
     kernels=(
-        Kernel(bregman_of_floats, takes=("float32", "float64"), exact=True, arrays=13, cost=2.5),
+        Kernel(
+            bregman_of_floats,
+            takes=("float32", "float64"),
+            exact=True,
+            arrays=13,
+            cost=partial(bregman_cost, 2.5),
+        ),
     ),
 )
 def denoise_tv_bregman(

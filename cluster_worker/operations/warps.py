@@ -233,7 +233,7 @@ def swirl_by_loop(mode: Border, **given: Any) -> tuple[Stage, ...]:
     floats=True,
     pixels="lost",
     arrays=6,
-    cost=8,
+    cost=lambda order, **_: 24 if order is not None and order > 1 else 8,
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(
@@ -409,7 +409,8 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
     floats=True,
     pixels="lost",
     arrays=6,
-    cost=6,
+    cost=lambda order, **_: 60 if order is not None and order > 1 else 30,
+    cost_larger=10.0,
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(
@@ -417,7 +418,7 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
             warp_polar_by_loop,
             when=is_linear,
             arrays=0,
-            cost=1,
+            cost=4,
             tolerance=1e-6,
         ),
     ),

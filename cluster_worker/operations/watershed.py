@@ -74,7 +74,7 @@ def by_kernel(
     channels="gray",
     floats=True,
     arrays=14,
-    cost=20,
+    cost=60,
     kernels=(
         Kernel(
             by_kernel,

@@ -50,7 +50,7 @@ def as_found(found: Columns, _: tuple[int, int], **__: Any) -> Columns:
     ),
     channels="gray",
     arrays=30,
-    cost=lambda num_sigma, **_: 4.0 * num_sigma,
+    cost=lambda num_sigma, **_: 8.0 * num_sigma,
     differs="the table has the columns of scikit-image's result by name",
 )
 def blob_doh(
@@ -106,7 +106,7 @@ def blob_doh(
     channels="gray",
     takes="mask",
     arrays=2 * RADII_MAX,
-    cost=100.0,
+    cost=lambda min_radius, max_radius, radii, **_: radii * (20 + (min_radius + max_radius) / 2),
     # Votes are added with or without rounding between, as the processor's vectors have it.
     exponential=True,
     differs="the table has the columns of scikit-image's result by name",

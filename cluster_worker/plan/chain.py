@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -264,14 +264,18 @@ def add_step(
         plain = operation.plain_stages(parameters, inputs)
         stages = nodata.stages_for(operation, stages, plain, holes, averages=averages, keeps=keeps)
     extension = operation.extension(parameters, before)
+    cost = operation.cost_of(parameters, chain.dtype, kernel) * extension
+    once = operation.cost_once(**parameters, dtype=chain.dtype)
     for stage in stages:
         arrays = operation.arrays_of(kernel) + (4 if weighs else 0) + len(stage.inputs)
         chain.add(
             stage if chain.alpha else without_alpha(stage),
             ceil(arrays * extension),
             0 if kernel else operation.table(**parameters),
-            operation.cost_of(parameters, chain.dtype, kernel) * extension,
+            cost * (operation.cost_larger if is_larger(stage, chain.shape) else 1),
+            once,
         )
+        once = 0.0
     if operation.gives == "table":
         chain.gives_table = True
         return
@@ -297,6 +301,11 @@ def add_step(
     # A step that moves pixels keeps their values, and so their meaning.
     if not moves:
         chain.shows = operation.shows
+
+
+def is_larger(stage: Stage, shape: tuple[int, int]) -> bool:
+    """Return whether a stage's result has more pixels than its image of (rows, columns)."""
+    return prod(stage.shape_after(shape)) > prod(shape)
 
 
 def mark(chain: Chain, operation: Operation, image: ImageHeader) -> None:

@@ -2,7 +2,7 @@
 
 In a pass over n tiles a rank has at most m = ⌈n / ranks⌉ tiles. Its work takes
 
-    m · (tile + pixels of a window · Σ work · rate) · max(1, ranks / cores)
+    (m · (tile + pixels of a window · Σ work · rate) + Σ once · rate) · max(1, ranks / cores)
 
 seconds, but at least the time to read all windows and write all cores at the speed of the memory.
 
@@ -170,7 +170,8 @@ def work_seconds(planned: Plan, each: Pass, ranks: int, cores: int, rates: Rates
     spans = each.spans(typical_core(planned, each, ranks))
     times = 1 + (each.stages[0].rounds.expected if each.stages[0].rounds else 0)
     tile_seconds = rates.tile * times + window_seconds(each, spans, rates)
-    work = ceil(count / ranks) * tile_seconds * max(1.0, ranks / cores)
+    once = sum(load.once * rates.rate(load) for load in each.loads)
+    work = (ceil(count / ranks) * tile_seconds + once) * max(1.0, ranks / cores)
     return max(work, moved_bytes(planned, each, ranks) / rates.bytes_per_second)
 
 

@@ -41,7 +41,7 @@ def fuse(links: Sequence[Link]) -> Pass:
         table=max(link.table for link in links),
         cost=sum(link.cost for link in links),
         loads=tuple(
-            Load(link.stage.name, link.input_dtype, link.cost * prod(link.channels))
+            Load(link.stage.name, link.input_dtype, link.cost * prod(link.channels), link.once)
             for link in links
         ),
     )

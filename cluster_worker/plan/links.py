@@ -46,6 +46,8 @@ class Link(NamedTuple):
         Of the stage's result; channels are () or (channels,), without alpha.
     arrays, table, cost
         As in `Pass`.
+    once : float
+        As in `Load`.
     input_dtype : str
         Dtype of the stage's input.
     """
@@ -58,6 +60,7 @@ class Link(NamedTuple):
     arrays: int
     table: int
     cost: float
+    once: float
     input_dtype: str
 
 
@@ -166,7 +169,9 @@ class Chain:
         """A small image of the current dtype and channels."""
         return example_of(self.channels, self.dtype)
 
-    def add(self, stage: Stage, arrays: int = 2, table: int = 0, cost: float = 0.1) -> None:
+    def add(
+        self, stage: Stage, arrays: int = 2, table: int = 0, cost: float = 0.1, once: float = 0.0
+    ) -> None:
         """Append a stage, and run it on the example to find its result's dtype and channels.
 
         Raises
@@ -185,7 +190,7 @@ class Chain:
             )
         self.shape, self.channels, self.dtype = after, result.shape[2:], str(result.dtype)
         link = Link(
-            stage, before, after, self.channels, self.dtype, arrays, table, cost, input_dtype
+            stage, before, after, self.channels, self.dtype, arrays, table, cost, once, input_dtype
         )
         self.links.append(link)
 

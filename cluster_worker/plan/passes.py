@@ -110,17 +110,17 @@ class Load(NamedTuple):
 
     Attributes
     ----------
-    name : str
-        Name of the stage's operation.
-    input_dtype : str
-        Dtype of the stage's input.
-    work : float
-        Work for one pixel with all its channels; a Gaussian takes about 1 per channel.
+    name, input_dtype : str
+        Name of the stage's operation, and dtype of the stage's input.
+    work, once : float
+        Work for one pixel with all its channels, a Gaussian takes about 1 per channel; and work of
+        every rank besides, however large the image is.
     """
 
     name: str
     input_dtype: str
     work: float
+    once: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -335,7 +335,7 @@ class Plan:
         full_pixels = each.tile_pixels(self.streamed)
         rounds = each.stages[0].rounds
         far = (rounds is not None and rounds.far) or each.stages[0].reach is not None
-        cost = 1.0 if far else max(each.cost, 1.0)
+        cost = 1.0 if far else max(each.cost / (rounds.expected if rounds else 1), 1.0)
         pixels = max(int(full_pixels / cost), TILE_PIXELS_MIN)
         columns_max = TILE_COLUMNS if each.arrays else LIGHT_TILE_COLUMNS
         is_quick = rounds is None and rows * columns * each.work <= QUICK_WORK * ranks

@@ -117,6 +117,12 @@ class Traits:
         cancel often enough.
     cost_deep : float
         Factor of the work for a pixel of 16 bits.
+    cost_larger : float
+        Factor of the work for a pixel where the result has more pixels than the image. Otherwise
+        the pixels of the image count.
+    cost_once : callable
+        From the parameters and the image's ``dtype`` to the work that does not grow with the image,
+        in the same units. Every rank does it.
     extends : callable
         From the parameters to the pixels by which it extends an image on every side while it
         computes. Work and memory grow as much, which matters for a small image.
@@ -168,6 +174,8 @@ class Traits:
     table: Callable[..., int] = lambda **_: 0
     cost: float | Callable[..., float] = 1.0
     cost_deep: float = 1.0
+    cost_larger: float = 1.0
+    cost_once: Callable[..., float] = lambda **_: 0.0
     extends: Callable[..., int] = lambda **_: 0
     counts_levels: bool = False
     averages: bool | Callable[..., bool] = False

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 from cluster_worker.kernels import orders, ranks
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Input, Kernel, Measure, Number, always
-from cluster_worker.operations.support.footprints import Footprint, footprint_reach
+from cluster_worker.operations.support.footprints import (
+    Footprint,
+    footprint_of,
+    footprint_reach,
+)
 from cluster_worker.operations.support.statistics import ROUNDING
 from cluster_worker.operations.support.valid_pixels import Valid
 
@@ -44,18 +49,76 @@ GREATEST = (Measure(greatest, np.maximum),)
 DEEP = 100.0
 
 
+# Costs are those of the default neighbourhood, a disk with this number of rows. They grow with the
+# rows where a histogram slides, from a fixed part that is worth some rows, and more slowly where
+# sums of rows do, or in scikit-image. Other kernels look at each pixel of a neighbourhood.
+ROWS = 7
+HISTOGRAM_ROWS, SUM_ROWS, FUNCTION_ROWS = 6, 17, 60
+COST_PIXEL = 0.004
+
+
+def cost_by_rows(
+    footprint: Footprint, radius: int, half_width: int | None, *, cost: float, fixed: int, **_: Any
+) -> float:
+    """Return the cost for a neighbourhood, from that of the default one."""
+    rows = len(footprint_of(footprint, radius, half_width))
+    return cost * (fixed + rows) / (fixed + ROWS)
+
+
+def by_function(cost: float) -> Callable[..., float]:
+    """Return the cost of one of scikit-image's rank filters, from that of the default one."""
+    return partial(cost_by_rows, cost=cost, fixed=FUNCTION_ROWS)
+
+
+def cost_by_pixels(
+    footprint: Footprint, radius: int, half_width: int | None, *, cost: float, each: float, **_: Any
+) -> float:
+    """Return a fixed cost and that for each pixel of a neighbourhood."""
+    return cost + each * int(footprint_of(footprint, radius, half_width).sum())
+
+
+def cost_of_extremes(
+    footprint: Footprint, radius: int, half_width: int | None, *, cost: float, **_: Any
+) -> float:
+    """Return the cost of the least or greatest level; rectangles are separable and cost less."""
+    mask = footprint_of(footprint, radius, half_width)
+    pixels = sum(mask.shape) if footprint in ("square", "rectangle") else int(mask.sum())
+    return cost + COST_PIXEL * pixels
+
+
 def extreme_kernel(by: Callable[..., Image]) -> Kernel:
     """Declare the kernel of a filter that takes the least or the greatest level."""
-    return Kernel(partial(ranks.extreme, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.1)
+    cost = partial(cost_of_extremes, cost=0.1)
+    return Kernel(partial(ranks.extreme, by=by), ranks.TYPES, exact=True, arrays=0, cost=cost)
 
 
 def range_kernel(by: Callable[..., Image]) -> Kernel:
     """Declare the kernel of a filter that uses the least and the greatest level."""
-    return Kernel(partial(ranks.between, by=by), ranks.TYPES, exact=True, arrays=0, cost=0.2)
+    cost = partial(cost_of_extremes, cost=0.2)
+    return Kernel(partial(ranks.between, by=by), ranks.TYPES, exact=True, arrays=0, cost=cost)
+
+
+def pixel_kernel(by: ranks.Statistic, each: float, **more: Any) -> Kernel:
+    """Declare the kernel of a filter that looks at each pixel of a neighbourhood.
+
+    Parameters
+    ----------
+    by, **more
+        As in `histogram_kernel`.
+    each : float
+        Cost of a pixel.
+    """
+    return replace(
+        histogram_kernel(by, 0.0, **more), cost=partial(cost_by_pixels, cost=0.3, each=each)
+    )
 
 
 def histogram_kernel(
-    by: ranks.Statistic, cost: float, when: Callable[..., bool] = always, **more: Any
+    by: ranks.Statistic,
+    cost: float,
+    when: Callable[..., bool] = always,
+    fixed: int = HISTOGRAM_ROWS,
+    **more: Any,
 ) -> Kernel:
     """Declare the kernel of a filter that uses the histogram of each neighbourhood.
 
@@ -64,14 +127,17 @@ def histogram_kernel(
     by : callable
         The statistic, from kernels.ranks.
     cost : float
-        Relative to a Gaussian of one pixel.
+        Relative to a Gaussian of one pixel, for the default neighbourhood.
     when : callable
         From the parameters to whether the kernel applies.
+    fixed : int
+        The fixed part of the cost, in rows.
     **more
         For `kernels.ranks.ranked`.
     """
     function = partial(ranks.ranked, by=by, **more)
-    return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=cost)
+    grows = partial(cost_by_rows, cost=cost, fixed=fixed)
+    return Kernel(function, ranks.TYPES, when, exact=True, arrays=0, cost=grows)
 
 
 def counting_kernels(

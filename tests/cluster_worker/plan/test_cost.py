@@ -108,6 +108,52 @@ def test_wide_blurs_take_longer_in_the_estimate(operation, parameter, times):
     assert wide > times * narrow
 
 
+@pytest.mark.parametrize(
+    ("step", "less", "more", "times"),
+    [
+        ("rank_minimum", {"radius": 3}, {"radius": 50}, 20),
+        ("rank_modal", {"radius": 3}, {"radius": 50}, 6),
+        ("rank_mean_percentile", {"radius": 3}, {"radius": 50}, 2),
+        ("richardson_lucy", {"num_iter": 1}, {"num_iter": 500}, 100),
+        ("denoise_tv_chambolle", {"eps": 0.1}, {"eps": 1e-7}, 20),
+        ("denoise_tv_bregman", {"eps": 1e-3}, {"eps": 1e-7}, 10),
+        ("slic", {"max_num_iter": 1}, {"max_num_iter": 100}, 15),
+        ("slic", {}, {"n_segments": 100_000}, 3),
+        ("skeletonize", {}, {"method": "lee"}, 10),
+        ("rescale", {"scale": 1.0}, {"scale": 20.0}, 1500),
+        ("rescale", {}, {"order": 3}, 8),
+        ("resize", {"columns": 500}, {"columns": 100_000}, 500),
+        ("resize", {}, {"anti_aliasing_sigma": 100.0}, 50),
+        ("warp_polar", {}, {"radius": 100_000}, 1000),
+        ("chan_vese", {"tol": 0.1}, {"tol": 1e-3}, 50),
+        ("blob_log", {}, {"min_sigma": 200.0}, 3),
+        ("blob_dog", {}, {"sigma_ratio": 1.05}, 5),
+        ("corner_peaks", {"min_distance": 50}, {"min_distance": 1}, 3),
+        ("hough_circle_peaks", {"radii": 1}, {"radii": 20}, 15),
+        ("graycoprops", {"levels": 8}, {"levels": 1024}, 50),
+    ],
+)
+def test_parameters_that_make_more_work_count(step, less, more, times):
+    few, many = (
+        seconds(planned({"operation": step} | each, shape=(500, 500)), rates=WORK)
+        for each in (less, more)
+    )
+    assert many > times * few
+
+
+def test_work_that_does_not_grow_with_the_image_is_done_by_every_rank():
+    levels = {"operation": "threshold_multiotsu", "classes": 5}
+    two, five = (
+        planned(levels | {"classes": classes}, shape=(300, 300), core=(30, 300))
+        for classes in (2, 5)
+    )
+    tried = 255 * 254 * 253 * 252 / 24
+    for ranks in (1, 2):
+        assert seconds(five, ranks, rates=WORK) == pytest.approx(
+            seconds(two, ranks, rates=WORK) - 255 + tried, rel=0.01
+        )
+
+
 def test_an_operation_that_was_not_measured_takes_as_long_as_most_do():
     others = {name: rate for name, rate in MEASURED.operations.items() if name != "gaussian"}
     unmeasured = replace(MEASURED, operations=others)
