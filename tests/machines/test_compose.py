@@ -68,7 +68,8 @@ def test_the_app_comes_up_takes_an_image_and_goes(machine, ports):
     machine.do(*COMPOSE, "up", "--build", "--detach", timeout=1200)
     try:
         url = f"http://{HOST}:{ports[0]}"
-        eventually(lambda: answers(ports[0]), 120)
+        # The page answers before the worker takes images.
+        eventually(lambda: f"ready {url}" in machine.ask(*COMPOSE, "logs"), 400)
         selfcheck.check(url)
         user = machine.ask(*COMPOSE, "exec", "app", "id", "--user", "--name")
         assert user == "dip-app"
