@@ -1,14 +1,6 @@
 import { expect, test } from "vitest";
-import {
-  allColumns,
-  placesOf,
-  readTable,
-  rowAt,
-  rowsFor,
-  sorted,
-  summaryOf,
-  withMicrometres,
-} from "../src/tables";
+import { withMicrometres } from "../src/micrometres";
+import { allColumns, placesOf, readTable, rowAt, rowsFor, sorted, summaryOf } from "../src/tables";
 
 const CSV = `label,area,bbox-0,bbox-1,bbox-2,bbox-3
 1,12.0,0,0,4,4

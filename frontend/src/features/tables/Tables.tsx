@@ -1,6 +1,7 @@
 import { type RefObject, useEffect, useMemo, useState } from "react";
 import type { JobResult } from "../../answers";
-import { type Box, placesOf, planeOf, rowAt, sorted, withMicrometres } from "../../tables";
+import { withMicrometres } from "../../micrometres";
+import { type Box, placesOf, planeOf, rowAt, sorted } from "../../tables";
 import { useSelected, useWork } from "../../state/store";
 import type { Point } from "../../view";
 import { Icon } from "../Icon";
