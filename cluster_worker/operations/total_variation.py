@@ -81,22 +81,22 @@ def bregman_cost(
     channels="any",
     floats=True,
     arrays=16,
-    cost=partial(chambolle_cost, 4),
+    cost=partial(chambolle_cost, 8),
     differs=(
         "the energy that ends the rounds is summed exactly, whatever the tiling; scikit-image's is "
         "rounded to 64 bits, so that it may end a round earlier or later"
     ),
     kernels=(
-        Kernel(chambolle_by_loop, ("float32",), arrays=8, cost=partial(chambolle_cost, 2)),
+        Kernel(chambolle_by_loop, ("float32",), arrays=8, cost=partial(chambolle_cost, 4)),
         Kernel(
             chambolle_by_loop,
             ("float64",),
             exact=True,
             arrays=8,
-            cost=partial(chambolle_cost, 2),
+            cost=partial(chambolle_cost, 4),
         ),
         # In float32 rounding decides the last round so often that only the whole image will do.
-        Kernel(chambolle_at_once, ("float32",), exact=True, cost=partial(chambolle_cost, 120)),
+        Kernel(chambolle_at_once, ("float32",), exact=True, cost=partial(chambolle_cost, 200)),
     ),
 )
 def denoise_tv_chambolle(
