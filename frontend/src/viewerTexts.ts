@@ -98,8 +98,7 @@ export const viewerTexts = {
       .join(", ");
     return `contrast stretched (${shown})`;
   },
-  stretchedHint:
-    "Which values are shown as black and as white. The file keeps its own values, and so do the numbers under the pointer.",
+  stretchedHint: "From black to white. The file keeps its values.",
   onlyOne: "Only one of before and after could be made into a picture that browsers show.",
   noBefore: "The original stayed with the page that uploaded it, so there is no “before” here.",
   unshown: "The browser could not show this picture. It may be too large, or damaged.",
