@@ -14,6 +14,7 @@ from cluster_worker.log import event
 from cluster_worker.node.consumer import Verdict
 from cluster_worker.node.table import milliseconds
 from config.contract.job import VERSION_MAX, Batch, Job, Message
+from config.contract.references import INPUT
 from config.contract.table import JobTable
 from config.contract.table_access import Lost
 
@@ -36,7 +37,7 @@ def check(message: Message, row: Job, batch: Batch) -> None:
     if message.version > VERSION_MAX:
         raise TooNew(row, f"message: is of version {message.version}, known is {VERSION_MAX}")
     try:
-        checked_steps(batch.steps, tuple(each.name for each in batch.inputs))
+        checked_steps(batch.steps, [each.name.removeprefix(INPUT) for each in batch.inputs])
     except Rejected as error:
         raise TooNew(row, str(error)) from error
 

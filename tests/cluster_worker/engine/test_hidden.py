@@ -5,6 +5,8 @@ MPI needs both, so that more ranks cannot work together there.
 
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -35,8 +37,15 @@ print(mask.shape, mask.dtype)
 """
 
 
-def test_an_engine_of_one_rank_needs_neither_shared_memory_nor_proc(tmp_path):
-    devices, temporary = tmp_path / "dev", tmp_path / "tmp"
+@pytest.fixture
+def short_path():
+    """Make a folder whose path is short enough for the sockets in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_an_engine_of_one_rank_needs_neither_shared_memory_nor_proc(short_path):
+    devices, temporary = short_path / "dev", short_path / "tmp"
     for folder in (devices, temporary):
         folder.mkdir()
     given = (HIDE, "sh", devices, sys.executable, PROGRAM, temporary)
