@@ -18,7 +18,7 @@ SECONDS = {
     "hosts": 240,
     "chaos": 60,
     "infra": 1200,
-    "cluster_worker/engine": 1500,
+    "cluster_worker/engine": 2200,
     "cluster_worker/node": 360,
     "cluster_worker/imagefiles": 600,
     "cluster_worker": 150,
@@ -30,7 +30,7 @@ SECONDS = {
     "cluster_worker/pixels": 150,
     "cluster_worker/kernels": 1500,
     "top": 180,
-    "cluster_worker/operations": 4000,
+    "cluster_worker/operations": 6000,
 }
 ORDER = tuple(SECONDS)
 
