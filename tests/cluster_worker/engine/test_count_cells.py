@@ -1,8 +1,8 @@
 """Cells from a raw picture to a table, on ranks: the same table, in bounded memory.
 
 The environment variable `DIP_SIDE` sets another side of the large picture, in pixels: 32768 for a
-million cells. `DIP_DASK` names a Python that has dask-image and scikit-image: the same job, written
-by hand for them, is then measured beside ours.
+million cells. The same job, written by hand for dask-image and scikit-image, is measured beside
+ours.
 """
 
 import csv
@@ -39,6 +39,8 @@ SIDE = int(os.environ.get("DIP_SIDE", 8192))
 # scikit-image computes pictures up to this side as a whole.
 WHOLE_MAX = 8192
 CROP = min(4096, SIDE // 2)
+# The crop holds seams of tiles and of dask's blocks, but no corner of it lies on one.
+CROPPED = (slice((SIDE - CROP) // 2 + 7, (SIDE + CROP) // 2 + 7),) * 2
 TILE = 256
 DASK_BLOCK, DASK_MARGIN = 2048, 32
 PSS_MIB_MAX = 1024
@@ -106,6 +108,7 @@ def test_a_large_picture_becomes_the_table_of_the_whole_in_bounded_memory(field)
         f"the middle of one that was drawn, {(hits > 1).sum()} of several, "
         f"{(hits[table['label'].astype(int) - 1] == 0).sum()} of none"
     )
+    assert most <= PSS_MIB_MAX
     whole = smoothed(unpacked(folder, "in.tif", np.uint16), folder / "smooth.bin")
     assert_crop_equal(whole, labels, table)
     if SIDE <= WHOLE_MAX:
@@ -113,8 +116,8 @@ def test_a_large_picture_becomes_the_table_of_the_whole_in_bounded_memory(field)
         np.testing.assert_array_equal(labels, expected)
         assert_tables_equal(table, whole.table(expected))
         say(f"equal to the whole by scikit-image, {table['label'].size} rows")
-        say_differences(folder, whole, expected)
-    assert most <= PSS_MIB_MAX
+        say_differences(whole, expected)
+    say_dask(folder, whole)
 
 
 def assert_crop_equal(whole, labels, table):
@@ -122,12 +125,11 @@ def assert_crop_equal(whole, labels, table):
 
     Cells that touch the crop's border are left out, since the crop cuts them.
     """
-    top = left = (SIDE - CROP) // 2 + 7
-    span = np.s_[top : top + CROP, left : left + CROP]
-    crop = whole.crop(span)
+    top, left = (at.start for at in CROPPED)
+    crop = whole.crop(CROPPED)
     expected = crop.labels("position")
     inside = np.setdiff1d(np.unique(expected), [0, *at_border(expected)])
-    wrong = np.intersect1d(wrong_cells(labels[span].astype(np.int64), expected), inside)
+    wrong = np.intersect1d(wrong_cells(labels[CROPPED].astype(np.int64), expected), inside)
     assert wrong.size == 0, f"{wrong.size} of {inside.size} cells of the crop have other pixels"
     rows = {name: each[inside - 1] for name, each in crop.table(expected).items()}
     first = {cell: at for at, cell in enumerate(expected.ravel()) if cell}
@@ -142,36 +144,38 @@ def assert_crop_equal(whole, labels, table):
     say(f"equal to a crop of {CROP} × {CROP} by scikit-image, {inside.size} rows")
 
 
-def say_differences(folder, whole, expected):
-    """Print how scikit-image differs between crop and whole, and what dask-image gives."""
+def say_differences(whole, expected):
+    """Print how scikit-image differs between crop and whole, and between orders of ties."""
     heap = whole.labels("heap")
-    top = left = (SIDE - CROP) // 2 + 7
-    span = np.s_[top : top + CROP, left : left + CROP]
-    crop = whole.crop(span).labels("heap")
+    crop = whole.crop(CROPPED).labels("heap")
     inside = np.setdiff1d(np.unique(crop), [0, *at_border(crop)])
-    apart = np.intersect1d(wrong_cells(heap[span], crop), inside).size
+    apart = np.intersect1d(wrong_cells(heap[CROPPED], crop), inside).size
     say(f"scikit-image alone: {apart} of {inside.size} cells differ between crop and whole")
     ties = wrong_cells(expected, heap).size
     say(f"ties by position give {ties} of {heap.max()} cells other pixels than ties by heap")
-    if "DIP_DASK" not in os.environ:
-        return
+
+
+def say_dask(folder, whole):
+    """Print what dask-image needs for the same, and how many cells of the crop it gets wrong."""
     script = Path(__file__).parents[2] / "benchmarks" / "cells_by_dask.py"
-    seconds, most = run_watched(folder, [os.environ["DIP_DASK"], script, "in.tif", "dask.npy"])
-    found = np.load(folder / "dask.npy", mmap_mode="r").astype(np.int64)
-    wrong = wrong_cells(found, heap)
-    boxes = ndimage.find_objects(heap)
+    seconds, most = run_watched(folder, [sys.executable, script, "in.tif", "dask.npy"])
+    found = np.load(folder / "dask.npy", mmap_mode="r")[CROPPED].astype(np.int64)
+    expected = whole.crop(CROPPED).labels("heap")
+    inside = np.setdiff1d(np.unique(expected), [0, *at_border(expected)])
+    wrong = np.intersect1d(wrong_cells(found, expected), inside)
+    boxes = ndimage.find_objects(expected)
     seams = [cell for cell in wrong if is_at_seam(boxes[cell - 1])]
     say(
-        f"dask-image by hand: {seconds:.0f} s, {most:.0f} MiB, {np.unique(found).size - 1} cells; "
+        f"dask-image by hand: {seconds:.0f} s, {most:.0f} MiB; of {inside.size} cells of the crop "
         f"{wrong.size} have other pixels than by scikit-image, {len(seams)} of them at seams"
     )
 
 
 def is_at_seam(box):
-    """Return whether a cell lies within the margin of the border between two of dask's blocks."""
+    """Return whether a cell of the crop is near the border between two of dask's blocks."""
     return any(
-        span.start - DASK_MARGIN < seam < span.stop + DASK_MARGIN
-        for span in box
+        span.start - DASK_MARGIN < seam - crop.start < span.stop + DASK_MARGIN
+        for span, crop in zip(box, CROPPED, strict=True)
         for seam in range(DASK_BLOCK, SIDE, DASK_BLOCK)
     )
 
