@@ -52,7 +52,7 @@ def put_off(
     """Queue a job again under its next publish number; after `TIMES_MAX` times, let it fail.
 
     A new message begins with no deliveries. If the old one were handed back, the broker would make
-    it a dead letter after `resources.DELIVERY_LIMIT` of them, or never, as its version counts.
+    it a dead letter after `resources.DELIVERY_LIMIT` of them, long before an upgrade ends.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ def finish_corners(
     ),
     channels="gray",
     arrays=4,
-    # It decides on each corner by itself, of which there are fewer the farther they lie apart.
+    # Each corner is decided on by itself. The farther apart they must lie, the fewer there are.
     cost=lambda min_distance, **_: 5 + 120 / (1 + min_distance) ** 2,
     differs="the table has scikit-image's rows and columns by name, and the values of the peaks",
     exponential=True,

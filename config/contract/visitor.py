@@ -114,7 +114,7 @@ def add_stop(table: str, visitor: str, now: int, stop_ms: int, *, is_first: bool
     """Build the update that counts a running job that a visitor stopped.
 
     `stops_until` moves on by `stop_ms`: from now, or, if it lies ahead, from where it is. Each of
-    the two is an update with a condition, of which one holds.
+    the two is an update of its own, and the condition of one of them holds.
 
     Parameters
     ----------
