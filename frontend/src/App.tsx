@@ -7,10 +7,12 @@ import { Trouble } from "./features/Trouble";
 import { Waking } from "./features/Waking";
 import { Workbench } from "./features/Workbench";
 import { Filters } from "./features/filters/Filters";
-import { DropArea } from "./features/images/DropArea";
 import { Images } from "./features/images/Images";
+import { loadable } from "./features/loadable";
 import { Viewer } from "./features/viewer/Viewer";
 import { useSelected } from "./state/store";
+
+const DropArea = loadable(async () => (await import("./features/images/DropArea")).DropArea);
 
 /** Widest window, in pixels, that shows one column at a time, as styles/narrow.css has it. */
 const PHONE = 600;

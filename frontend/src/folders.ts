@@ -37,6 +37,19 @@ export function pathOf(file: File): string {
   return paths.get(file) ?? (file.webkitRelativePath || file.name);
 }
 
+/**
+ * Return a key that sorts paths as people do: scan-9 before scan-10, B after a, é beside e.
+ *
+ * Comparing thousands of paths by `Intl.Collator` would block the page.
+ */
+export function orderOf(path: string): string {
+  const letters = path.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+  return letters.replace(/\d+/g, (digits) => digits.padStart(NUMBER_DIGITS, "0"));
+}
+
+// Longer numbers are sorted by their first digits.
+const NUMBER_DIGITS = 20;
+
 async function fileOf(entry: FileSystemFileEntry): Promise<File> {
   const file = await new Promise<File>((resolve, reject) => entry.file(resolve, reject));
   paths.set(file, entry.fullPath.replace(/^\//, ""));

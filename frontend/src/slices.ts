@@ -1,13 +1,14 @@
 /** Long work in slices, between which the browser draws and handles input. */
 
-// Two or three frames, which visitors do not notice.
-const SLICE_MS = 40;
+// About a frame, so that what comes before and after it in the same task is not noticed either.
+const SLICE_MS = 16;
 
-/** Call `take` for each item in sequence, in slices. */
+/** Call `take` for each item in sequence, in slices; return at the begin of a new task. */
 export async function inSlices<T>(
   many: readonly T[],
   take: (one: T, place: number) => void,
 ): Promise<void> {
+  await turn();
   let began = performance.now();
   for (const [place, one] of many.entries()) {
     take(one, place);
@@ -15,6 +16,7 @@ export async function inSlices<T>(
     await turn();
     began = performance.now();
   }
+  await turn();
 }
 
 /** Let the browser handle its other tasks. */

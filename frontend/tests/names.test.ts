@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { nameOf, resultName, visibleName, withoutName } from "../src/names";
-import { pathOf } from "../src/folders";
+import { orderOf, pathOf } from "../src/folders";
 
 test("characters that nobody sees are made visible in a name", () => {
   expect(visibleName("cat\u202egnp.exe")).toBe("cat⟨U+202E⟩gnp.exe");
@@ -39,4 +39,18 @@ test("results are named by the pattern, with their folder and their ending", () 
   expect(resultName("{date}-{number}-{name}", told)).toBe("day 1/2026-12-01-0007-IMG_0001.webp");
   expect(resultName("", told)).toBe("day 1/IMG_0001.webp");
   expect(resultName("../{name}/{other}", told)).toBe("day 1/.._IMG_0001_{other}.webp");
+});
+
+test("files of a folder come in the order of their numbers, without regard to case and accents", () => {
+  const sorted = [
+    "A/scan-9.png",
+    "a/scan-010.png",
+    "a/scan-11.png",
+    "a/Z.png",
+    "b.png",
+    "é.png",
+    "f.png",
+  ];
+  const mixed = [3, 6, 0, 5, 2, 4, 1].map((place) => sorted[place] ?? "");
+  expect(mixed.sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))).toEqual(sorted);
 });

@@ -2,10 +2,10 @@
 
 import { forget } from "../addresses";
 import { type Checked, check } from "../files";
-import { isHidden, pathOf } from "../folders";
+import { isHidden, orderOf, pathOf } from "../folders";
 import { PRESETS } from "../presets";
 import { PLAIN_OUTPUT, fromBody } from "../recipe";
-import { inSlices, turn } from "../slices";
+import { inSlices } from "../slices";
 import { type ImageItem, isActive, newImage } from "../state/images";
 import { texts } from "../texts";
 import { lanes } from "../uploader";
@@ -60,15 +60,11 @@ export async function addFiles(
 // Opening thousands of files at once would block the page for seconds.
 const LOOKS_AT_ONCE = 16;
 
-/** Compares names by the numbers in them: scan-9 before scan-10. */
-const ORDER = new Intl.Collator("en", { numeric: true });
-
 /** Sort the files of a folder by path; browsers return them unsorted. */
 async function inOrder(files: readonly File[]): Promise<File[]> {
-  const paths: (readonly [string, File])[] = [];
-  await inSlices(files, (file) => paths.push([pathOf(file), file]));
-  await turn();
-  return paths.sort(([a], [b]) => ORDER.compare(a, b)).map(([, file]) => file);
+  const keys: (readonly [string, File])[] = [];
+  await inSlices(files, (file) => keys.push([orderOf(pathOf(file)), file]));
+  return keys.sort(([a], [b]) => (a < b ? -1 : Number(a > b))).map(([, file]) => file);
 }
 
 /** Return the files that are not on the list yet, without the hidden files of a folder. */
