@@ -4,10 +4,11 @@ The image is filtered at several sizes. Every tile finds its pixels that are as 
 brightest around them, there and at the next smaller and larger size. Those of the whole image are
 then put in scikit-image's order, and of two that overlap too much the smaller is left out.
 
-`blob_doh` is in `whole_tables`: scikit-image computes it from sums over the whole image, whose
-rounding depends on the image's corner.
+`blob_doh` takes the whole image as one tile: it is computed from sums whose rounding depends on the
+image's corner.
 """
 
+import math
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
@@ -18,11 +19,13 @@ from numpy.typing import NDArray
 from cluster_worker.lazy import lazily
 from cluster_worker.operations.declare import Image, Place
 from cluster_worker.operations.support.gaussians import reach
+from cluster_worker.operations.support.overlapping import without_overlaps
 from cluster_worker.operations.support.propagation import refuse_nan
 
 ndimage = lazily("scipy.ndimage")
-blob = lazily("skimage.feature.blob")
 filters = lazily("skimage.filters")
+hessians = lazily("skimage.feature.blob")
+transform = lazily("skimage.transform")
 util = lazily("skimage.util")
 
 Array = NDArray[Any]
@@ -132,6 +135,28 @@ def measure_dog(
     return found_in(cube.astype(image.dtype, copy=False), sizes[:-1], place, threshold)
 
 
+def measure_doh(
+    image: Image,
+    place: Place,
+    *,
+    min_sigma: float = 1,
+    max_sigma: float = 30,
+    num_sigma: int = 10,
+    log_scale: bool = False,
+    threshold: float | None = 0.01,
+) -> Table:
+    """Find what may be blobs of `skimage.feature.blob_doh` in a whole image; see `measure_log`."""
+    image = as_floats(image)
+    sums = transform.integral_image(image)
+    sizes = np.linspace(min_sigma, max_sigma, num_sigma)
+    if log_scale:
+        sizes = np.logspace(math.log(min_sigma, 10), math.log(max_sigma, 10), num_sigma)
+    cube = np.empty((*image.shape, num_sigma), image.dtype)
+    for i, size in enumerate(sizes):
+        cube[..., i] = hessians._hessian_matrix_det(sums, size)
+    return found_in(cube, sizes, place, threshold)
+
+
 def as_floats(image: Image) -> Image:
     """Return an image as scikit-image's functions take it: of 32 or 64 bits.
 
@@ -219,8 +244,9 @@ def finish(
     order = np.lexsort((points[:, 2], points[:, 1], points[:, 0]))
     order = order[np.argsort(-values[order], kind="stable")]
     points = points[order]
-    # As scikit-image has them: in the type of the filtered images, which the pruning depends on.
-    blobs = np.column_stack([points[:, :2].astype(values.dtype), found["sizes"][points[:, 2]]])
+    # As scikit-image has them: in the type of the sizes, which the pruning depends on.
+    sizes = found["sizes"]
+    blobs = np.column_stack([points[:, :2].astype(sizes.dtype), sizes[points[:, 2]]])
     if len(blobs):
-        blobs = blob._prune_blobs(blobs, overlap)
+        blobs = without_overlaps(blobs, overlap)
     return {"row": blobs[:, 0], "column": blobs[:, 1], "sigma": blobs[:, 2]}

@@ -47,6 +47,7 @@ from cluster_worker.operations.support.column_units import (
     unit_of_region,
     units,
 )
+from cluster_worker.operations.support.overlapping import PAIRS_MAX, crowd_cost
 from cluster_worker.operations.support.region_partials import Pile
 
 # In a metre.
@@ -286,7 +287,7 @@ def finish_blobs(
     overlap: float,
     threshold: float | None,
     threshold_rel: float | None,
-    exclude_border: int | None,
+    exclude_border: int | None = None,
     **_: Any,
 ) -> dict[str, Any]:
     """Return the blobs."""
@@ -310,6 +311,10 @@ GreatestSigma = Annotated[Sigma, "Size of the largest blobs, as a standard devia
 BlobLevel = Annotated[Level, "How much brighter than its surroundings a blob is; 1 is white."]
 BlobShare = Annotated[Share, "Blobs are brighter than this share of the brightest one."]
 BLOB_UNITS = units(row=PIXELS, column=PIXELS, sigma=PIXELS)
+BLOBS_DIFFER = (
+    "the table has the columns of scikit-image's result by name; an image with more than "
+    f"{PAIRS_MAX:_} pairs of blobs that are near enough to overlap is refused"
+).replace("_", " ")
 BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
 
 
@@ -327,7 +332,8 @@ BlobBorder = Annotated[Border, "Blobs nearer to the border are left out."]
     cost=lambda num_sigma, min_sigma, max_sigma, **_: (
         num_sigma * (12 + 1.1 * (min_sigma + max_sigma))
     ),
-    differs="the table has the columns of scikit-image's result by name",
+    cost_once=crowd_cost,
+    differs=BLOBS_DIFFER,
     exponential=True,
 )
 def blob_log(
@@ -382,7 +388,8 @@ def blob_log(
     channels="gray",
     arrays=30,
     cost=blob_tables.dog_cost,
-    differs="the table has the columns of scikit-image's result by name",
+    cost_once=crowd_cost,
+    differs=BLOBS_DIFFER,
     exponential=True,
 )
 def blob_dog(

@@ -7,16 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.lazy import lazily
+from cluster_worker.operations import blob_tables
 from cluster_worker.operations.declare import Image, Number, Place, Table, operation
 from cluster_worker.operations.measurements import (
     BLOB_UNITS,
+    BLOBS_DIFFER,
     BlobLevel,
     BlobShare,
     GreatestSigma,
     LeastSigma,
     Overlap,
+    finish_blobs,
 )
 from cluster_worker.operations.support.column_units import PIXELS, VALUE, units
+from cluster_worker.operations.support.overlapping import crowd_cost
 from cluster_worker.operations.support.propagation import refuse_nan
 
 feature = lazily("skimage.feature")
@@ -44,14 +48,15 @@ def as_found(found: Columns, _: tuple[int, int], **__: Any) -> Columns:
     "Measurements",
     Table(
         only_one,
-        as_found,
+        finish_blobs,
         unit=BLOB_UNITS,
         whole="It is computed from sums over the whole image, whose rounding begins at its corner.",
     ),
     channels="gray",
     arrays=30,
     cost=lambda num_sigma, **_: 8.0 * num_sigma,
-    differs="the table has the columns of scikit-image's result by name",
+    cost_once=crowd_cost,
+    differs=BLOBS_DIFFER,
 )
 def blob_doh(
     image: Image,
@@ -63,8 +68,8 @@ def blob_doh(
     log_scale: bool = False,
     threshold_rel: BlobShare = None,
     *,
-    place: Place,  # noqa: ARG001 - it is the whole image
-) -> Columns:
+    place: Place,
+) -> blob_tables.Table:
     """Find bright and dark blobs by the determinant of the Hessian: a table with place and size.
 
     It is the fastest of the three, and least exact for small blobs.
@@ -80,18 +85,16 @@ def blob_doh(
     ----------
     skimage.feature.blob_doh
     """
-    refuse_nan(image)
-    found = feature.blob_doh(
+    del overlap, threshold_rel  # For the finished table.
+    return blob_tables.measure_doh(
         image,
-        min_sigma,
-        max_sigma,
-        num_sigma,
-        threshold,
-        overlap,
-        log_scale,
-        threshold_rel=threshold_rel,
+        place,
+        min_sigma=min_sigma,
+        max_sigma=max_sigma,
+        num_sigma=num_sigma,
+        log_scale=log_scale,
+        threshold=threshold,
     )
-    return dict(zip(("row", "column", "sigma"), found.T.copy(), strict=True))
 
 
 @operation(
