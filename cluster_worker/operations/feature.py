@@ -306,6 +306,8 @@ def corner_moravec(
     floats=True,
     shows="extent",
     arrays=3,
+    # A threshold below the noise leaves the whole circle to look at around most pixels.
+    cost=lambda threshold, **_: 1 + 11 / (1 + (threshold / 0.02) ** 2),
     kernels=(Kernel(fast_by_loop, takes=("float32", "float64"), gray=True, exact=True, arrays=1),),
 )
 def corner_fast(

@@ -136,7 +136,10 @@ def flooded(
     floats=True,
     arrays=0,
     table=runs_of_a_tile,
-    cost=2,
+    # Most pixels are flooded if white is near enough to black, and few if they must be equal. The
+    # first tile is flooded from the point, which takes longer for a pixel.
+    cost=lambda tolerance, **_: 0.02 + 0.6 * min(tolerance or 0, 1),
+    cost_once=lambda tolerance, **_: 1e6 * min(tolerance or 0, 1),
     kernels=(
         # Equal integers are equal as floats, too.
         Kernel(
@@ -147,7 +150,7 @@ def flooded(
             exact=True,
             # Not 0, so that tiles are small: a flood then examines only the few that it reaches.
             arrays=1,
-            cost=0.3,
+            cost=0.02,
         ),
     ),
 )

@@ -409,8 +409,8 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
     floats=True,
     pixels="lost",
     arrays=6,
-    cost=lambda order, **_: 60 if order is not None and order > 1 else 30,
-    cost_larger=10.0,
+    # Of floats, whose rate also has the time to measure the whole image.
+    cost=lambda order, **_: 1.2 if order is not None and order > 1 else 0.4,
     tolerance=1e-6,
     averages=sampling.between_pixels,
     kernels=(
@@ -418,7 +418,7 @@ def warp_polar_by_loop(**given: Any) -> tuple[Stage, ...]:
             warp_polar_by_loop,
             when=is_linear,
             arrays=0,
-            cost=4,
+            cost=1,
             tolerance=1e-6,
         ),
     ),
@@ -458,7 +458,9 @@ def warp_polar(
         measures=clipping.measures_for_clipping(order, mode),
         wraps=folding.wraps(mode),
         geometry=Geometry(
-            partial(polar_shape, radius=radius), partial(polar_window, **unroll, **sampled)
+            partial(polar_shape, radius=radius),
+            partial(polar_window, **unroll, **sampled),
+            counts_result=True,
         ),
     )
     return clipping.with_clipping(stage, order, mode, cval)

@@ -25,6 +25,7 @@ from statistics import median
 import numpy as np
 
 from cluster_worker.operations import OPERATIONS
+from cluster_worker.operations.declare import Stage
 from cluster_worker.pixels.tiling import Span, span_count
 from cluster_worker.plan.passes import Load, Pass, Plan, middle
 from cluster_worker.plan.recipe import RecipePlan
@@ -191,9 +192,18 @@ def typical_core(planned: Plan, each: Pass, ranks: int) -> Span:
 def window_seconds(each: Pass, spans: list[Span], rates: Rates) -> float:
     """Return the seconds of the work on one tile, halos included."""
     return sum(
-        max(before.pixels, after.pixels) * load.work * rates.rate(load)
-        for load, before, after in zip(each.loads, spans[:-1], spans[1:], strict=True)
+        counted_pixels(stage, before, after) * load.work * rates.rate(load)
+        for stage, load, before, after in zip(
+            each.stages, each.loads, spans[:-1], spans[1:], strict=True
+        )
     )
+
+
+def counted_pixels(stage: Stage, before: Span, after: Span) -> int:
+    """Return the pixels that make the work of a stage, from its spans of the image and result."""
+    if stage.geometry is not None and stage.geometry.counts_result:
+        return after.pixels
+    return max(before.pixels, after.pixels)
 
 
 def moved_bytes(planned: Plan, each: Pass, ranks: int) -> float:

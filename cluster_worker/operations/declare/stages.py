@@ -54,10 +54,14 @@ class Geometry:
     window : callable
         ``window(core, shape)``: the span of an image of that shape which the pixels of a core of
         the result are made from; within the image, and never empty.
+    counts_result : bool
+        Whether the pixels of the result make the work, however many of the image lie between them.
+        Otherwise those of the image do where they are more.
     """
 
     shape: Callable[[tuple[int, int]], tuple[int, int]]
     window: Callable[[Span, tuple[int, int]], Span]
+    counts_result: bool = False
 
 
 def changed(old: Image, new: Image) -> bool:

@@ -17,8 +17,8 @@ Array = NDArray[Any]
 # Most pairs of blobs near enough to overlap that are compared. They lie in a set, as in
 # scikit-image, of about 200 bytes each.
 PAIRS_MAX = 5_000_000
-# Cost of comparing half of the most pairs, where a unit takes some 10 ns.
-COST_CROWD = 2.5e8
+# Cost of comparing a third of the most pairs, where a unit takes some 10 ns.
+COST_CROWD = 1.5e8
 # Largest sigma from which a small picture has about as many pairs as if all blobs were near.
 SIGMA_CROWD = 30.0
 # Pairs whose overlap is computed at a time.

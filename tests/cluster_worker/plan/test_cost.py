@@ -124,11 +124,21 @@ def test_wide_blurs_take_longer_in_the_estimate(operation, parameter, times):
         ("rescale", {}, {"order": 3}, 8),
         ("resize", {"columns": 500}, {"columns": 100_000}, 500),
         ("resize", {}, {"anti_aliasing_sigma": 100.0}, 50),
-        ("warp_polar", {}, {"radius": 100_000}, 1000),
+        ("warp_polar", {}, {"radius": 100_000}, 250),
+        ("warp_polar", {"order": 0}, {"order": 3}, 2.5),
+        ("denoise_bilateral", {}, {"sigma_color": 0.001}, 4),
+        ("denoise_bilateral", {"sigma_spatial": 0.5}, {"sigma_spatial": 0.1}, 3),
+        ("denoise_bilateral", {"win_size": 11}, {"win_size": 31}, 20),
+        ("corner_fast", {}, {"threshold": 0.0}, 8),
+        ("corner_fast", {}, {"threshold": 0.02}, 4),
+        ("flood", {}, {"tolerance": 0.1}, 10),
+        ("flood", {"tolerance": 0.1}, {"tolerance": 65_535}, 8),
         ("chan_vese", {"tol": 0.1}, {"tol": 1e-3}, 50),
+        ("chan_vese", {"init_level_set": "disk"}, {}, 20),
+        ("chan_vese", {"init_level_set": "small disk"}, {"lambda1": 2.0}, 20),
         ("blob_log", {}, {"min_sigma": 200.0}, 3),
         ("blob_dog", {}, {"sigma_ratio": 1.05}, 5),
-        ("blob_log", {}, {"threshold": 0.0}, 2),
+        ("blob_log", {}, {"threshold": 0.0}, 1.5),
         ("blob_dog", {}, {"threshold": -1.0}, 2),
         ("blob_doh", {}, {"threshold": None}, 5),
         ("corner_peaks", {"min_distance": 50}, {"min_distance": 1}, 3),
@@ -142,6 +152,15 @@ def test_parameters_that_make_more_work_count(step, less, more, times):
         for each in (less, more)
     )
     assert many > times * few
+
+
+def test_rows_and_columns_of_an_unrolled_image_count_and_not_the_area_of_the_image():
+    small, large = (
+        seconds(planned({"operation": "warp_polar"}, shape=(side, side)), rates=WORK)
+        for side in (500, 2000)
+    )
+    assert small == pytest.approx(360 * 354, rel=0.01)
+    assert large == pytest.approx(4 * small, rel=0.1)
 
 
 def test_work_that_does_not_grow_with_the_image_is_done_by_every_rank():
