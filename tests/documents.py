@@ -5,6 +5,7 @@ operation on a photograph for its picture, and measures its largest difference f
 """
 
 import json
+import math
 import re
 from collections import Counter, defaultdict
 from functools import cache
@@ -368,7 +369,10 @@ def differences():
         "# What differs from scikit-image",
         "",
         f'With `depth="native"` the results of {others} of {len(OPERATIONS)} operations have the '
-        "types and values of scikit-image, to the last bit. The others:",
+        "types and values of scikit-image, to the last bit, given the same parameters; some "
+        "defaults are others. Where scikit-image gives a level, the result is the mask of the "
+        "pixels above it, and `peak_mask` is that of the peaks. An image that an operation refuses "
+        "has no result, and most refusals are not listed. The other operations:",
         "",
         "| operation | at most | what and why |",
         "|---|---|---|",
@@ -380,7 +384,7 @@ def differences():
     lines += [
         "",
         'With `depth="input"`, the default, pictures are computed in single precision and rounded '
-        "once. There three rules differ where scikit-image knows no meaning:",
+        "once. Three more rules hold there, which scikit-image does not have:",
         "",
         "- *Alpha*: where pixels are averaged, colours count by their alpha.",
         "- *Masks*: an operation on masks takes pictures of one level, of 0 and one other, or of "
@@ -388,17 +392,19 @@ def differences():
         "others.",
         "- *Floats* beyond -1 and 1 are refused where they would be cut off.",
         "",
-        "Statistics leave NaN out at both depths.",
+        "What is measured of the whole image, such as a level or a range, leaves NaN out at both "
+        "depths; [Pixels without data](../nodata.md) tells the rule of each operation.",
         "",
         "## The same bits on every processor",
         "",
         "numpy, scipy and OpenCV choose their code by the vectors that a processor has (AVX-512, "
         "AVX2 or neither), so that the last bits of exponentials, powers and matrix products "
-        "depend on it, in scikit-image as here. Of one processor all results are the same, and the "
-        "hosts of one run must have the same features. `make test-long PART=processors` compares "
-        f"three kinds. Whole numbers, comparisons and moves of pixels, in {len(same)} operations, "
-        "have the same bits on all of them; natively the images must be gray where colours are "
-        "turned to gray. The other operations, whose last bits may depend on the processor:",
+        "depend on it, in scikit-image as here. On processors of one kind all results are the "
+        "same, and the hosts of one run must have the same features. `make test-long "
+        f"PART=processors` compares the three kinds. {len(same)} operations, which compute with "
+        "whole numbers, compare or move pixels, have the same bits on all of them; with "
+        '`depth="native"` this holds for gray images alone where an operation turns colours to '
+        "gray. The other operations, whose last bits may depend on the processor:",
         "",
         ", ".join(f"`{each.name}`" for each in OPERATIONS.values() if each.follows_processor) + ".",
         "",
@@ -443,7 +449,10 @@ def difference(operation, image):
         expected, _ = reference.run(image, steps, "native")
     if found.dtype.kind == "b":
         return float((found != expected).mean())
-    gap = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    found_floats, expected_floats = found.astype(np.float64), expected.astype(np.float64)
+    if not np.array_equal(np.isnan(found_floats), np.isnan(expected_floats)):
+        return math.inf
+    gap = np.abs(found_floats - expected_floats)
     scale = np.iinfo(found.dtype).max if found.dtype.kind in "iu" else 1
     return float(np.nanmax(gap)) / scale
 
@@ -453,9 +462,12 @@ def faithful():
     lines = [
         "# How far each operation is from scikit-image",
         "",
-        "The largest difference over the photographs "
-        f'{", ".join(PHOTOGRAPHS)}, in scikit-image\'s own types (`depth="native"`), as a share '
-        "of the range; for masks the share of pixels that differ. 0 is exactly equal.",
+        "The largest difference from scikit-image with default parameters and scikit-image's own "
+        'types (`depth="native"`): of integers as a share of white, of floats as it is, of masks '
+        "the share of pixels that differ. 0 is exactly equal. Most operations on pictures are "
+        f"compared over the photographs {', '.join(PHOTOGRAPHS)}, the other operations on what is "
+        "made of one photograph. [differences.md](differences.md) says where results differ with "
+        "other parameters and on other images.",
         "",
         "| operation | largest difference |",
         "|---|---|",

@@ -25,6 +25,14 @@ def test_every_operation_has_its_picture_and_its_distance_and_no_other_has():
     assert all(f"| `{name}` | " in distances for name in images), "run: make generate"
 
 
+def test_nan_where_scikit_image_has_numbers_counts_as_a_difference(monkeypatch):
+    image, blurred = documents.PHOTOGRAPHS["coins"](), OPERATIONS["gaussian"]
+    assert documents.difference(blurred, image) == 0
+    expected = np.full(image.shape, np.nan)
+    monkeypatch.setattr(documents.reference, "run", lambda *_: (expected, None))
+    assert documents.difference(blurred, image) == np.inf
+
+
 @pytest.mark.parametrize("name", ["gaussian", "threshold_otsu", "label", "canny", "resize"])
 def test_a_picture_shows_what_the_operation_does_today(name):
     kept = np.asarray(Image.open(documents.FOLDER / "pictures" / f"{name}.webp")).astype(float)

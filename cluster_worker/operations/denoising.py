@@ -174,7 +174,9 @@ BILATERAL = partial(
     differs=(
         "the deviation of the whole image is summed exactly, whatever the tiling; "
         "scikit-image's sum is rounded by its order; numbers with sign are exact where "
-        "scikit-image's difference of the greatest and the least wraps around"
+        "scikit-image's difference of the greatest and the least wraps around; a constant image "
+        "becomes floats like any other, and a pixel without weights is unchanged, where "
+        "scikit-image leaves integers and gives NaN"
     ),
 )
 def denoise_bilateral(

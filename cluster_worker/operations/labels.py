@@ -424,6 +424,7 @@ def regions_beyond(image: Image, *, mask: Image, place: Place, out: Image | None
         )
         for dtype in ("bool", "uint8", "uint16", "uint32")
     ),
+    differs="nothing is left if the widened border covers the image; scikit-image raises an error",
 )
 def clear_border(
     buffer_size: Annotated[int, Number(0, 1000, unit="px", slider=(0, 50), step=1)] = 0,

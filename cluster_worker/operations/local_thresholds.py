@@ -330,6 +330,10 @@ def above_sauvola(
     arrays=6,
     cost=lambda window_size, k, r: 0.5 + window_size / 9,
     kernels=(KERNEL(above_sauvola, cost=0.4),),
+    differs=(
+        "every sum is computed by itself; the rounding of scikit-image's running sums decides "
+        "where a neighbourhood is flat"
+    ),
 )
 def threshold_sauvola(
     image: Image,

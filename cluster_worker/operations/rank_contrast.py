@@ -224,6 +224,7 @@ def rank_subtract_mean(
     cost_deep=DEEP,
     arrays=3,
     kernels=(histogram_kernel(ranks.above_mean, 0.6, fixed=SUM_ROWS, gives="bool"),),
+    differs="the result is a mask; scikit-image's is 0 and 1 in the image's type",
 )
 def rank_threshold(
     image: Image,

@@ -155,6 +155,7 @@ def rank_enhance_contrast_percentile(
     cost=by_function(15.0),
     cost_deep=DEEP,
     arrays=3,
+    differs="the result is a mask; scikit-image's is black and white in the image's type",
 )
 def rank_threshold_percentile(
     image: Image,

@@ -325,7 +325,7 @@ def resize_by_sums(rows: int, columns: int, **others: Any) -> tuple[Stage, ...]:
             tolerance=1e-6,
         ),
     ),
-    differs=sampling.DIFFERS,
+    differs=sampling.BLURS_DIFFER,
 )
 def resize(
     rows: Size = 256,
@@ -394,7 +394,7 @@ def fit_by_sums(longest_side: int, enlarge: bool, **others: Any) -> tuple[Stage,
             tolerance=1e-6,
         ),
     ),
-    differs=sampling.DIFFERS,
+    differs=sampling.BLURS_DIFFER,
 )
 def resize_longest_side(
     longest_side: Size = 2048,
@@ -456,7 +456,7 @@ def rescale_by_sums(scale: float, scale_columns: float | None, **others: Any) ->
             tolerance=1e-6,
         ),
     ),
-    differs=sampling.DIFFERS,
+    differs=sampling.BLURS_DIFFER,
 )
 def rescale(
     scale: Factor = 0.5,

@@ -111,6 +111,10 @@ def otsu(pixels: NDArray[Any], values: NDArray[Any]) -> Any:
     channels="gray",
     arrays=3,
     kernels=BY_HISTOGRAM,
+    differs=(
+        "of floats of one value none is above the level; scikit-image finds no level and raises "
+        "an error"
+    ),
 )
 def threshold_isodata(image: Image, nbins: Bins = 256, *, statistics: Histogram) -> Image:
     """Turn pixels above the isodata threshold white and all others black.
@@ -426,7 +430,7 @@ def threshold_mean(image: Image, *, statistics: tuple[tuple[int, int]]) -> Image
     kernels=(by_histogram(tables.extent_and_counts, takes=("uint8",)),),
     differs=(
         "16 bits are counted in bins, as floats are; scikit-image needs 8.6 GB for 65 536 "
-        "levels, and pixels that are NaN are of class 0"
+        "levels; pixels that are NaN are of class 0"
     ),
 )
 def threshold_multiotsu(

@@ -58,8 +58,11 @@ BAND_PIXELS = 1 << 15
 # Why sampled images differ from scikit-image's natively.
 DIFFERS = (
     "sums of neighbours are rounded in another order than in scikit-image's loops, and splines "
-    "stop where what is left is below a bound; along symmetric sides of a few pixels scipy's "
-    "splines are up to 1e-3 off"
+    "stop where what is left is below a bound; the difference is larger, up to 1e-3, only along "
+    "symmetric sides of a few pixels, where scipy's splines are inexact"
+)
+BLURS_DIFFER = (
+    f"{DIFFERS}; `anti_aliasing_sigma` does not blur across colours, as scikit-image's does"
 )
 
 
