@@ -1,9 +1,8 @@
 """Peaks of an image as a mask, from which a label image of markers is made."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,37 +30,32 @@ from cluster_worker.operations.peak_tables import (
 )
 
 
-@dataclass(frozen=True)
-class Peaks:
-    """The peaks of an image.
+class Found(NamedTuple):
+    """What may be a peak of an image.
 
     Attributes
     ----------
-    found : mapping
-        What may be a peak, as `peak_tables.measure` finds it.
+    table : mapping
+        As `peak_tables.measure` finds it.
     shape : tuple of int
         (rows, columns) of the image.
-    finish : callable
-        ``finish(found, shape)`` returns ``row`` and ``column`` of the peaks.
     """
 
-    found: Mapping[str, NDArray[Any]]
+    table: Mapping[str, NDArray[Any]]
     shape: tuple[int, int]
-    finish: Callable[..., Mapping[str, NDArray[Any]]]
 
-    @cached_property
-    def in_reading_order(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns of the peaks."""
-        table = self.finish(self.found, self.shape)
-        order = np.lexsort((table["column"], table["row"]))
-        return table["row"][order], table["column"][order]
+
+class Peaks(NamedTuple):
+    """The rows and columns of the peaks of an image, in reading order."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
 
     def draw(self, place: Place) -> Image:
         """Return the mask of the peaks in the core of a block."""
-        rows, columns = self.in_reading_order
         core = place.core
-        within = slice(*np.searchsorted(rows, [core.top, core.bottom]))
-        rows, columns = rows[within], columns[within]
+        within = slice(*np.searchsorted(self.rows, [core.top, core.bottom]))
+        rows, columns = self.rows[within], self.columns[within]
         inside = (columns >= core.left) & (columns < core.right)
         mask = np.zeros(place.window.shape, np.bool_)
         mask[rows[inside] - place.window.top, columns[inside] - place.window.left] = True
@@ -75,11 +69,10 @@ def peaks_in(
     min_distance: int,
     threshold_abs: float | None,
     exclude_border: int | None,
-    finish: Callable[..., Any],
     labels: Image | None = None,
-) -> Peaks:
+) -> Found:
     """Find what may be a peak in the core of a block."""
-    found = measure(
+    table = measure(
         image,
         place,
         min_distance=min_distance,
@@ -87,20 +80,27 @@ def peaks_in(
         exclude_border=True if exclude_border is None else exclude_border,
         labels=labels,
     )
-    return Peaks(found, place.shape, finish)
+    return Found(table, place.shape)
 
 
-def join(a: Peaks, b: Peaks) -> Peaks:
+def join(a: Found, b: Found) -> Found:
     """Join what was found in two sets of tiles."""
-    return replace(a, found=combine(a.found, b.found))
+    return a._replace(table=combine(a.table, b.table))
+
+
+def peaks_of(found: Found, **parameters: Any) -> Peaks:
+    """Choose the peaks of the whole image."""
+    table = finish_peaks(found.table, found.shape, **parameters)
+    order = np.lexsort((table["column"], table["row"]))
+    return Peaks(table["row"][order], table["column"][order])
 
 
 def measures(min_distance: int, **others: Any) -> tuple[Measure, ...]:
     """Return the measure that finds the peaks of the whole image."""
-    finish = partial(finish_peaks, min_distance=min_distance, **others)
+    finish = partial(peaks_of, min_distance=min_distance, **others)
     local = {name: others[name] for name in ("threshold_abs", "exclude_border")}
-    find = partial(peaks_in, min_distance=min_distance, finish=finish, **local)
-    return (Measure(find, join, halo(min_distance)),)
+    find = partial(peaks_in, min_distance=min_distance, **local)
+    return (Measure(find, join, halo(min_distance), finish),)
 
 
 @operation(

@@ -109,7 +109,8 @@ def measure_whole(stage: Stage, image: Image, inputs: Mapping[str, Image]) -> tu
     """Measure all statistics of a stage on one array that is the whole image."""
     statistics: tuple[Any, ...] = ()
     for measure in stage.measures:
-        statistics += (measure_block(measure, image, whole_place(image), statistics, inputs),)
+        found = measure_block(measure, image, whole_place(image), statistics, inputs)
+        statistics += (measure.finish(found) if measure.finish else found,)
     return statistics
 
 

@@ -259,13 +259,14 @@ class Run:
         target = self.scratch[number]
         statistics = self.measure(each, image, early)
         fill = partial(self.fill, each, image, target, statistics, next_stage)
-        combine = next_stage.measures[0].combine if next_stage else combine_nothing
         last = self.plan.passes[-1].stages[0]
         ends = self.plan.gives_table and next_stage is last and len(last.measures) == 1
-        found = self.group.combine(fill, combine, on_first=ends)
+        if next_stage is not None:
+            return number, (self.combine(next_stage, next_stage.measures[0], fill, on_first=ends),)
+        self.group.combine(fill, combine_nothing)
         rounds = each.stages[0].rounds
         if rounds is None:
-            return number, () if next_stage is None else (found,)
+            return number, ()
         return self.iterate(each, rounds, image, number, self.take()), ()
 
     def own_share(self, cores: Sequence[Span]) -> Sequence[Span]:
@@ -358,8 +359,26 @@ class Run:
             cores = self.own_share(self.measured_tiles(each, number))
             work = partial(self.measure_tiles, stage, measure, image, cores, statistics)
             last = on_first and measure is stage.measures[-1]
-            statistics += (self.group.combine(work, measure.combine, on_first=last),)
+            statistics += (self.combine(stage, measure, work, on_first=last),)
         return statistics
+
+    def combine(
+        self, stage: Stage, measure: Measure, work: Callable[[], Any], *, on_first: bool
+    ) -> Any:
+        """Do this rank's work for a measure of a stage, and return the statistic of all ranks.
+
+        With `on_first` only the first rank gets it.
+        """
+        finish = measure.finish
+        found = self.group.combine(work, measure.combine, on_first=on_first or finish is not None)
+        if finish is None:
+            return found
+
+        def finished() -> Any:
+            with operation_errors(stage.name):
+                return None if found is None else finish(found)
+
+        return self.group.combine(finished, combine_nothing, on_first=on_first)
 
     def measured_tiles(self, each: Pass, number: int) -> list[Span]:
         """Return the tiles on which a measure of a pass runs.

@@ -36,11 +36,15 @@ class Measure:
         Associative and exact, so that any tiling gives the same value.
     halo : int
         Pixels that it reads around a core.
+    finish : callable, optional
+        From the combined value to the statistic. One rank calls it, and the others get what it
+        returns: for what takes much time or memory, and gives little.
     """
 
     of: Callable[..., Any]
     combine: Callable[[Any, Any], Any]
     halo: int = 0
+    finish: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)

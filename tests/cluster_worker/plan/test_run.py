@@ -223,6 +223,43 @@ def test_a_measure_may_read_around_its_core():
     assert (run(IMAGE, "count_falls") == expected).all()
 
 
+@pytest.mark.parametrize("before", [[], ["declared_invert"]])
+def test_a_statistic_is_finished_once_from_what_all_tiles_have(before):
+    finished = []
+
+    def finish(total):
+        finished.append(total)
+        return total % 1000
+
+    @operation("I", "T", Pointwise())
+    def declared_invert(image: Image) -> Image:
+        """Invert.
+
+        References
+        ----------
+        none
+        """
+        return 255 - image
+
+    @operation(
+        "S", "T", Statistical((Measure(lambda image: int(image.sum()), int.__add__, 0, finish),))
+    )
+    def last_digits(image: Image, *, statistics: tuple[int]) -> Image:
+        """Compute the last digits of the sum.
+
+        References
+        ----------
+        none
+        """
+        return np.full(image.shape, statistics[0], np.uint16)
+
+    image = 255 - IMAGE if before else IMAGE
+    total = int(image.sum())
+    assert (run(IMAGE, *before, "last_digits") == total % 1000).all()
+    # The first was of the example from which the plan knows the result's type.
+    assert finished[1:] == [total]
+
+
 def spread(state, image):
     """Mark the bright pixels next to marked pixels."""
     return state | ((sum_of_neighbours(state) > 0) & (image > 60))
