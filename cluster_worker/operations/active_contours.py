@@ -19,7 +19,7 @@ def rounds_cost(
     init_level_set: str,
     **_: Any,
 ) -> float:
-    """Return the cost of the rounds, of which most images take fewer the sooner they may stop.
+    """Return the cost of the rounds, which most images end early: the larger `tol`, the earlier.
 
     In a disk and around it most images are about as bright, so that equal weights move its outline
     little and the rounds soon stop.
