@@ -58,6 +58,8 @@ def main() -> int:
         broker = Address(broker_url(settings), read_broker_url)
         with own_spool(Path(settings.spool_dir)) as spool:
             settings = replace(settings, spool_dir=str(spool))
+            # Where ranks keep what does not fit their memory; /tmp lies in memory on a node.
+            os.environ["TMPDIR"] = str(spool)
             run_node(settings, broker, start_engine(settings), group)
     except SettingError as error:
         print(error, file=sys.stderr)

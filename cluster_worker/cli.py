@@ -245,7 +245,7 @@ def run_steps(
             with open_file(engine, options.source, target, steps, how) as file:
                 if isinstance(file, StackFile):
                     print(f"{file.stack.planes} planes, each as the first one:")
-                show_plan(file, engine.ranks, len(hosts.names) if hosts else 0)
+                show_plan(file, engine, len(hosts.names) if hosts else 0)
             return
         with tqdm(total=1, leave=False, disable=None) as bar:
 
@@ -270,12 +270,12 @@ def run_steps(
         print(f"{target}: {note}", file=sys.stderr)
 
 
-def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
+def show_plan(file: AnyFile, engine: Engine, hosts: int = 0) -> None:
     """Print one line for each pass of a job, then its memory and its estimated time.
 
     Of a run over hosts, also what each of them reads and writes, and times for several numbers.
     """
-    planned = file.job.plan
+    planned, ranks = file.job.plan, engine.ranks
     shared = ranks if file.job.task.wide or hosts else 1
     where = "on disk" if file.is_streamed else "in shared memory"
     where = "in the store" if hosts else where
@@ -289,7 +289,7 @@ def show_plan(file: AnyFile, ranks: int, hosts: int = 0) -> None:
         f"rank, {mib(sum(planned.slots()))} between passes {where}"
     )
     if hosts:
-        print("\n".join(hosts_lines(planned, ranks, hosts)))
+        print("\n".join(hosts_lines(planned, ranks, hosts, engine.job_memory_bytes_max)))
         return
     cores = len(os.sched_getaffinity(0))
     print(

@@ -7,6 +7,7 @@ from cluster_worker.cli_words import duration, mib
 from cluster_worker.engine.hosts.agent import PORT, Agent, run_agent
 from cluster_worker.engine.hosts.group import Hosts, read_secret
 from cluster_worker.errors import Rejected
+from cluster_worker.plan.bands import band_bytes, bands_fit
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import RecipePlan
@@ -72,7 +73,7 @@ def hosts_of(options: argparse.Namespace) -> Hosts | None:
     return Hosts.of(*given, options.mpi_ports or "")
 
 
-def hosts_lines(planned: Plan | RecipePlan, ranks: int, hosts: int) -> list[str]:
+def hosts_lines(planned: Plan | RecipePlan, ranks: int, hosts: int, job_bytes: int) -> list[str]:
     """Return what each host reads from the store and writes to it, and times for some hosts.
 
     Parameters
@@ -81,14 +82,23 @@ def hosts_lines(planned: Plan | RecipePlan, ranks: int, hosts: int) -> list[str]
         The plan.
     ranks, hosts : int
         Number of all ranks, and of the hosts that they are on.
+    job_bytes : int
+        Most private memory of a rank.
     """
-    source, read, written, result = (mib(each // hosts) for each in traffic(planned, ranks))
+    moved = traffic(planned, ranks)
+    source, read, written, result, exchanged = (mib(each // hosts) for each in moved)
     own = ranks // hosts
     seconds = {each: seconds_over(planned, each, own, own, MEASURED) for each in ESTIMATED}
     first, *others = (f"{duration(each)} on {count}" for count, each in seconds.items())
+    bands, fit = mib(band_bytes(planned, ranks)), bands_fit(planned, ranks, job_bytes)
+    where = "in memory" if fit else "in files in TMPDIR: a rank may not take as much memory"
+    rounds = (
+        f"in rounds its ranks receive {exchanged} of rows from others; each keeps {bands} {where}"
+    )
     return [
         f"each of {hosts} hosts reads about {source} of the source and {read} between passes; it "
         f"writes {written} between passes and {result} of the result, before compression",
+        *([rounds] if moved.exchanged else []),
         f"with {own} ranks each about {first} host, {', '.join(others)}, files not counted",
     ]
 

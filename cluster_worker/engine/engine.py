@@ -376,7 +376,7 @@ class Engine:
         surfaces = source, tuple(scratch), result, wide, tuple(inputs), tuple(kept)
         task = Task(number, request, *surfaces, tuple(map(str, tables)))
         ranks = self.ranks if wide else 1
-        private = ranks * estimates.rank_bytes(request, ranks)
+        private = ranks * estimates.private_bytes(request, ranks, self.job_memory_bytes_max)
         return EngineJob(task, self.dispatcher, self.segments, self.cores, private, list(segments))
 
     def run_file(

@@ -6,6 +6,7 @@ from cluster_worker.errors import Rejected
 from cluster_worker.imagefiles.reading import with_nodata
 from cluster_worker.pixels.header import ImageHeader, header_of
 from cluster_worker.pixels.stack import Nodata
+from cluster_worker.plan import bands
 from cluster_worker.plan.cost import costliest, estimate, is_worth_cutting
 from cluster_worker.plan.rates import MEASURED
 from cluster_worker.plan.recipe import plan_any
@@ -33,6 +34,12 @@ def is_worth_ranks(request: Request, ranks: int, cores: int) -> bool:
 def rank_bytes(request: Request, ranks: int) -> int:
     """Return the private bytes that a job needs in the busiest of `ranks` ranks."""
     return plan_any(request).rank_bytes(ranks)
+
+
+@lru_cache(maxsize=256)
+def private_bytes(request: Request, ranks: int, bytes_max: int) -> int:
+    """Return the private bytes that a job takes in the busiest of `ranks` ranks, bands included."""
+    return bands.private_bytes(plan_any(request), ranks, bytes_max)
 
 
 @lru_cache(maxsize=256)

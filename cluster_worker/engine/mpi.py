@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mpi4py
@@ -90,6 +90,20 @@ class WorldGroup:
         join = self.comm.reduce if on_first else self.comm.allreduce
         return join(value, op=lambda a, b: merge(a, b, combine))
 
+    def exchange(self, sent: Mapping[int, Any], received: Mapping[int, Any]) -> None:
+        """Send arrays to other ranks, and receive arrays from them, mostly asleep.
+
+        Every rank calls it, and what it sends to another one is what that receives from it.
+
+        Parameters
+        ----------
+        sent, received : mapping of int to ndarray
+            By rank; contiguous in memory, and `received` are written to.
+        """
+        requests = [self.comm.Irecv([rows, MPI.BYTE], rank) for rank, rows in received.items()]
+        requests += [self.comm.Isend([rows, MPI.BYTE], rank) for rank, rows in sent.items()]
+        wait_until(lambda: MPI.Request.Testall(requests))
+
     def raise_on_others(self, error: Exception) -> None:
         """Take part in the next `combine` with an error, which is raised on the other ranks."""
 
@@ -103,14 +117,24 @@ class WorldGroup:
         """Wait for all ranks, mostly asleep; return the greatest of what they have brought."""
         found = array("b", [NOTHING])
         request = self.comm.Iallreduce(array("b", [brought]), found, MPI.MAX)
-        began = time.monotonic()
-        while not request.Test():
-            waited = time.monotonic() - began
-            if waited < SPIN_SECONDS:
-                os.sched_yield()
-            else:
-                time.sleep(min(waited * SLEEP_SHARE, SLEEP_SECONDS_MAX))
+        wait_until(request.Test)
         return found[0]
+
+
+def ranks_of_host() -> int:
+    """Return how many ranks mpiexec has started on this host; 1 in a process of its own."""
+    return int(os.environ.get("MPI_LOCALNRANKS", "1"))
+
+
+def wait_until(is_done: Callable[[], bool]) -> None:
+    """Test for the other ranks until something is done, mostly asleep."""
+    began = time.monotonic()
+    while not is_done():
+        waited = time.monotonic() - began
+        if waited < SPIN_SECONDS:
+            os.sched_yield()
+        else:
+            time.sleep(min(waited * SLEEP_SHARE, SLEEP_SECONDS_MAX))
 
 
 def merge(a: Any, b: Any, combine: Callable[[Any, Any], Any]) -> Any:

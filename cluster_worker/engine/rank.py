@@ -14,8 +14,11 @@ from contextlib import ExitStack, closing, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-from cluster_worker.engine.mpi import WorldGroup
+import numpy as np
+
+from cluster_worker.engine.mpi import WorldGroup, ranks_of_host
 from cluster_worker.engine.tables import write_columns
 from cluster_worker.engine.wire import (
     FOLDER,
@@ -34,11 +37,13 @@ from cluster_worker.engine.wire import (
 )
 from cluster_worker.errors import Broken, Cancelled, classify_error
 from cluster_worker.objects.access import PixelAccess
-from cluster_worker.pixels.memory import private_bytes
+from cluster_worker.pixels.memory import array_on_disk, available_bytes, private_bytes
+from cluster_worker.plan.bands import bands_fit
 from cluster_worker.plan.checkpoints import Checkpoint
+from cluster_worker.plan.group import RankGroup, SingleRank
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import RecipePlan, plan_any
-from cluster_worker.plan.run import RankGroup, Report, SingleRank, run
+from cluster_worker.plan.run import Report, run
 from cluster_worker.plan.run_recipe import Columns, Surfaces, run_recipe
 from cluster_worker.process import set_name
 from cluster_worker.timings import PassEnd, Spent
@@ -49,10 +54,12 @@ REPORT_SECONDS = 0.05
 
 
 class Rank:
-    """A rank with its connection to the engine."""
+    """A rank with its connection to the engine; a job may take `job_bytes` of private memory."""
 
-    def __init__(self, group: RankGroup, connection: Connection, files: PixelAccess) -> None:
-        self.group = group
+    def __init__(
+        self, group: RankGroup, connection: Connection, files: PixelAccess, job_bytes: int
+    ) -> None:
+        self.group, self.job_bytes = group, job_bytes
         self.connection = connection
         # Polled after every tile. `connection.poll` would make a new poll object each time.
         self.inbox = select.poll()
@@ -104,17 +111,23 @@ class Rank:
         self, task: Task, planned: Plan | RecipePlan, surfaces: Surfaces, report: Report
     ) -> None:
         """Run the plan of a chain, or of a recipe."""
-        group, begin, reached = self.group, task.begin, partial(self.on_reached, task, planned)
+        group = self.group
+        in_memory = bands_fit(planned, group.size, min(self.job_bytes, share_of_memory()))
+        way: dict[str, Any] = {
+            "begin": task.begin,
+            "reached": partial(self.on_reached, task, planned),
+            "allocate": np.empty if in_memory else array_on_disk,
+        }
         if isinstance(planned, RecipePlan):
             paths = dict(zip(planned.tables, task.tables, strict=True))
 
             def write_table(name: str, columns: Columns) -> None:
                 write_columns(paths[name], columns)
 
-            run_recipe(planned, surfaces, write_table, group, report, begin=begin, reached=reached)
+            run_recipe(planned, surfaces, write_table, group, report, **way)
             return
         (source, *_), scratch, (result, *_) = surfaces
-        run(planned, source, scratch, result, group, report, begin=begin, reached=reached)
+        run(planned, source, scratch, result, group, report, **way)
 
     def surfaces(self, task: Task, stack: ExitStack) -> Surfaces:
         """Open the images that a task is given, those between its passes, and its results."""
@@ -169,6 +182,14 @@ def limit_memory(job_bytes: int) -> None:
     most = private_bytes() + job_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def share_of_memory() -> int:
+    """Return what this rank may take of half of the memory that is left on its host, in bytes.
+
+    What an image may take by the engine's limits, many ranks together may not have.
+    """
+    return available_bytes() // (2 * ranks_of_host())
 
 
 def shared_files() -> tuple[str, ...]:
@@ -235,11 +256,12 @@ def connect(rank: int) -> Connection:
 
 def serve(group: RankGroup, connection: Connection) -> None:
     """Say Hello to the engine, and run its tasks."""
-    limit_memory(int(os.environ[MEMORY]))
+    job_bytes = int(os.environ[MEMORY])
+    limit_memory(job_bytes)
     # With this policy a rank that wakes up does not preempt the engine, which has yet to send the
     # task to the other ranks.
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     send(connection, Hello(group.rank, os.getpid(), shared_files()))
     with closing(PixelAccess(Path(os.environ[FOLDER]), os.getpid())) as files:
-        Rank(group, connection, files).serve()
+        Rank(group, connection, files, job_bytes).serve()

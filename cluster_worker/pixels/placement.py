@@ -61,3 +61,24 @@ class Placement(NamedTuple):
     def scaled(cls, before: tuple[int, int], after: tuple[int, int]) -> Self:
         """Return the map of an image resized from (rows, columns) `before` to `after`."""
         return cls(xx=before[1] / after[1], yy=before[0] / after[0])
+
+
+class Density(NamedTuple):
+    """The resolution of a result, relative to that of its source.
+
+    Attributes
+    ----------
+    across, down : float
+        Factors of the resolution along the columns and along the rows of the result.
+    turned : bool
+        Whether rows and columns are swapped.
+    """
+
+    across: float = 1.0
+    down: float = 1.0
+    turned: bool = False
+
+    def of(self, resolution: tuple[float, float]) -> tuple[float, float]:
+        """Return the result's pixels per inch along (columns, rows) for those of the source."""
+        across, down = resolution[::-1] if self.turned else resolution
+        return across * self.across, down * self.down

@@ -96,6 +96,49 @@ class Array:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Whole rows of an image, in an array; spans must lie within them.
+
+    Attributes
+    ----------
+    array : ndarray
+        The rows, with all columns.
+    top, rows : int
+        Which row of the image is the first of them, and how many rows the image has.
+    """
+
+    array: Image
+    top: int
+    rows: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the image."""
+        return (self.rows, *self.array.shape[1:])
+
+    def read(self, span: Span) -> Image:
+        """Return a view; a single channel has no channel axis."""
+        rows = slice(span.top - self.top, span.bottom - self.top)
+        block: Image = self.array[rows, span.left : span.right]
+        return without_axis(block)
+
+    def release_cache(self) -> None:
+        """Do nothing: reads need no cache."""
+
+    def view(self, span: Span) -> Image:
+        """Return a view to write into; a single channel has no channel axis."""
+        return self.read(span)
+
+    def write(self, span: Span, block: Image) -> None:
+        """Copy a block into the array."""
+        target = self.read(span)
+        target[...] = block.reshape(target.shape)
+
+    def flush(self) -> None:
+        """Do nothing: every block was written."""
+
+
+@dataclass(frozen=True)
 class Plane:
     """Some channels of another image."""
 

@@ -14,11 +14,10 @@ from cluster_worker.operations import Operation
 from cluster_worker.operations.declare import Kernel, Place, Stage
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.header import Kind
-from cluster_worker.pixels.placement import Placement
+from cluster_worker.pixels.placement import Density, Placement
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.blocks import operation_errors, run_stage, whole_place
 from cluster_worker.plan.kinds import keeps_units, keeps_values
-from cluster_worker.plan.passes import Density
 from cluster_worker.plan.request import Depth
 from cluster_worker.plan.seconds import EXAMPLE_SIDE, Second, example_of
 from cluster_worker.plan.states import State

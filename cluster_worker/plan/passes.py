@@ -12,7 +12,7 @@ import numpy as np
 
 from cluster_worker.operations.declare import Stage
 from cluster_worker.pixels.header import Kind
-from cluster_worker.pixels.placement import Placement
+from cluster_worker.pixels.placement import Density, Placement
 from cluster_worker.pixels.tiling import (
     TILE_COLUMNS,
     Span,
@@ -60,27 +60,6 @@ STRIP_WIDTH_MIN = 64
 
 # Cores begin at the cells of an operation, unless the grid of all stages is larger than this.
 GRID_MAX = 1 << 10
-
-
-class Density(NamedTuple):
-    """The resolution of a result, relative to that of its source.
-
-    Attributes
-    ----------
-    across, down : float
-        Factors of the resolution along the columns and along the rows of the result.
-    turned : bool
-        Whether rows and columns are swapped.
-    """
-
-    across: float = 1.0
-    down: float = 1.0
-    turned: bool = False
-
-    def of(self, resolution: tuple[float, float]) -> tuple[float, float]:
-        """Return the result's pixels per inch along (columns, rows) for those of the source."""
-        across, down = resolution[::-1] if self.turned else resolution
-        return across * self.across, down * self.down
 
 
 class Buffer(NamedTuple):
@@ -304,9 +283,14 @@ class Plan:
             return None
         return sum(each.halo for each in self.passes)
 
+    def has_bands(self, each: Pass) -> bool:
+        """Return whether ranks keep bands of a pass with rounds: where passes leave chunks."""
+        return self.chunk > 1 and each.stages[0].rounds is not None
+
     def grid_of(self, each: Pass) -> int:
         """Return the grid of a pass's cores; the file's grid holds for the last pass only."""
-        grid = lcm(self.chunk, self.grid) if each is self.passes[-1] else self.chunk
+        grid = 1 if self.has_bands(each) else self.chunk
+        grid = lcm(grid, self.grid) if each is self.passes[-1] else grid
         both = lcm(grid, each.grid)
         return grid if self.core or both > GRID_MAX else both
 
@@ -341,7 +325,8 @@ class Plan:
         is_quick = rounds is None and rows * columns * each.work <= QUICK_WORK * ranks
         tiles_min = ranks if is_quick else 2 * ranks
         height, width = core_shape((rows, columns), each.halo, tiles_min, pixels, grid, columns_max)
-        height = even_height((rows, columns), (height, width), each.halo, ranks)
+        whole_rows = (height, columns if self.has_bands(each) else width)
+        height = even_height((rows, columns), whole_rows, each.halo, ranks)
         side = square_side(int(TILE_WORK / each.work), each.halo, TILE_SIDE_MIN, grid)
         # A round spreads values within a tile only, so smaller tiles would need more rounds.
         if rounds is None and height * width > max(side**2, TILE_WORK / each.work):
@@ -421,12 +406,13 @@ class Plan:
     def synchronizations(self, i: int) -> int:
         """Return how often the ranks synchronize in pass `i`.
 
-        They do so after each measure, after each expected round, and before the next pass.
+        They do so after each measure, after each expected round, and before the next pass; also
+        when bands have been read and written.
         """
         first = self.passes[i].stages[0]
         rounds = first.rounds.expected if first.rounds else 0
-        last = i == len(self.passes) - 1
-        return rounds + len(first.measures) - self.measures_early(i) + (not last)
+        pauses = (i < len(self.passes) - 1) + self.has_bands(self.passes[i])
+        return rounds + len(first.measures) - self.measures_early(i) + pauses
 
     def measures_early(self, i: int) -> bool:
         """Return whether the first measure of pass `i` runs on the tiles of the pass before.
@@ -447,9 +433,10 @@ class Plan:
         """Images between passes, in the order in which `run` uses them.
 
         First those of the plans for alpha and their results, then one for each pass but the last. A
-        pass with rounds has a second one: its rounds write to the two in turn, and either may hold
-        the last state. Passes use two slots in turn, because a pass needs only the result of the
-        pass before. Second buffers have two slots of their own, for rounds that follow rounds.
+        pass with rounds has a second one, unless ranks keep bands: its rounds write to the two in
+        turn, and either may hold the last state. Passes use two slots in turn, because a pass needs
+        only the result of the pass before. Second buffers have two slots of their own, for rounds
+        that follow rounds.
         """
         found: list[Buffer] = []
         base = 0
@@ -464,7 +451,7 @@ class Plan:
             shape = each.shape + each.channels
             if i < len(self.passes) - 1:
                 found.append(Buffer(base + i % 2, shape, each.dtype))
-            if each.stages[0].rounds:
+            if each.stages[0].rounds and not self.has_bands(each):
                 spare = 1 - spare if follows_rounds else 0
                 found.append(Buffer(base + 2 + spare, shape, each.dtype))
             follows_rounds = each.stages[0].rounds is not None

@@ -17,10 +17,10 @@ from cluster_worker.errors import Rejected
 from cluster_worker.operations import OPERATIONS
 from cluster_worker.operations.declare import Table
 from cluster_worker.pixels.header import ImageHeader, Kind
-from cluster_worker.pixels.placement import Placement
+from cluster_worker.pixels.placement import Density, Placement
 from cluster_worker.plan.chain import Branch, build_chain, plan, plan_of_chain, state_of
 from cluster_worker.plan.links import Chain
-from cluster_worker.plan.passes import Buffer, Density, Pass, Plan
+from cluster_worker.plan.passes import Buffer, Pass, Plan
 from cluster_worker.plan.request import PlanRequest, RecipeRequest, Request, check_image
 from cluster_worker.plan.second_images import needs_mask
 from cluster_worker.plan.slots import slots_for

@@ -5,8 +5,9 @@ to file: only the group of ranks and the surfaces differ.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,75 +16,14 @@ from cluster_worker.operations.declare import Measure, Rounds, Stage, context_of
 from cluster_worker.pixels.depths import to_depth
 from cluster_worker.pixels.surfaces import Array, Plane, Sink, Source, Surface, read
 from cluster_worker.pixels.tiling import Place, Span, rank_share
+from cluster_worker.plan.bands import Allocate, Bands, OwnBands
 from cluster_worker.plan.blocks import NOTHING, measure_block, operation_errors, run_stage, taken
 from cluster_worker.plan.checkpoints import START, Checkpoint, Reached, ignore
+from cluster_worker.plan.group import RankGroup, SingleRank, combine_nothing
 from cluster_worker.plan.passes import Pass, Plan
 
 Image = NDArray[Any]
 Report = Callable[[int], None]
-
-
-class RankGroup(Protocol):
-    """The ranks that work on one image together."""
-
-    rank: int
-    size: int
-
-    def combine(
-        self,
-        work: Callable[[], Any],
-        combine: Callable[[Any, Any], Any],
-        *,
-        on_first: bool = False,
-    ) -> Any:
-        """Do this rank's work and return the combined value of all ranks, on every rank.
-
-        Parameters
-        ----------
-        work : callable
-            Returns the value of this rank, or None if it has none.
-        combine : callable
-            Combines two values; it is not called with None.
-        on_first : bool
-            Whether only the first rank needs the value; the others get None.
-
-        Returns
-        -------
-        object
-            None if no rank has a value.
-
-        Raises
-        ------
-        Exception
-            If the work of a rank raises an error, every rank raises it.
-        """
-
-    def raise_on_others(self, error: Exception) -> None:
-        """Take part in the next `combine` with an error, which is raised on the other ranks."""
-
-
-class SingleRank:
-    """A group of one rank."""
-
-    rank = 0
-    size = 1
-
-    def combine(
-        self,
-        work: Callable[[], Any],
-        _: Callable[[Any, Any], Any],
-        *,
-        on_first: bool = False,  # noqa: ARG002 - this is the first rank
-    ) -> Any:
-        """Do the work and return its value."""
-        return work()
-
-    def raise_on_others(self, error: Exception) -> None:
-        """Do nothing: there are no other ranks."""
-
-
-def combine_nothing(a: None, b: None) -> None:
-    """Combine work that has no value: `combine` then only synchronizes the ranks."""
 
 
 def run(
@@ -97,6 +37,7 @@ def run(
     *,
     begin: Checkpoint = START,
     reached: Reached = ignore,
+    allocate: Allocate = np.empty,
 ) -> None:
     """Run every pass of a plan over this rank's tiles.
 
@@ -120,13 +61,15 @@ def run(
         left it. The number of ranks may be another one.
     reached : callable
         Called on every rank when all have finished a pass that is not the last.
+    allocate : callable
+        Makes the arrays for what this rank keeps of a pass with rounds, from shape and dtype.
 
     Raises
     ------
     Rejected
         If an operation refuses the image; on every rank of the group.
     """
-    Run(plan, source, scratch, group, report, inputs, begin, reached).run(result)
+    Run(plan, source, scratch, group, report, inputs, begin, reached, allocate).run(result)
 
 
 def measure(
@@ -139,12 +82,14 @@ def measure(
     *,
     begin: Checkpoint = START,
     reached: Reached = ignore,
+    allocate: Allocate = np.empty,
 ) -> Any:
     """Run every pass of a plan that gives a table; return what was found, on the first rank.
 
     The parameters and errors are those of `run`.
     """
-    return Run(plan, source, scratch, group, report, inputs, begin, reached).run_to_table()
+    given = group, report, inputs, begin, reached, allocate
+    return Run(plan, source, scratch, *given).run_to_table()
 
 
 class Run:
@@ -160,12 +105,14 @@ class Run:
         inputs: Sequence[Source],
         begin: Checkpoint,
         reached: Reached,
+        allocate: Allocate,
     ) -> None:
         self.plan = plan
         self.source = source
         self.scratch = scratch
         self.begin = begin
         self.reached = reached
+        self.allocate = allocate
         # How many of the buffers have been given to a pass.
         self.taken = 0
         self.group = group
@@ -200,7 +147,7 @@ class Run:
                 self.alphas.append(self.run_alpha(move, self.alphas[-1]))
         # An earlier attempt has done these. What it measured early is measured again.
         for each in plan.passes[: self.begin.passes]:
-            self.take(2 if each.stages[0].rounds else 1)
+            self.take(2 if each.stages[0].rounds and not plan.has_bands(each) else 1)
             image = self.scratch[self.begin.buffer]
         early: tuple[Any, ...] = ()
         for i in range(self.begin.passes, len(plan.passes) - 1):
@@ -227,7 +174,8 @@ class Run:
         """Run a plan for alpha, and return its result."""
         first = self.take(len(plan.buffers) + 1)
         *scratch, moved = self.scratch[first : self.taken]
-        move = partial(run, plan, alpha, scratch, moved, self.group, self.report)
+        given = plan, alpha, scratch, moved, self.group, self.report
+        move = partial(run, *given, allocate=self.allocate)
         self.group.combine(move, combine_nothing)
         return moved
 
@@ -255,23 +203,31 @@ class Run:
         early : tuple
             The statistic of `next_stage`, if there is one.
         """
+        rounds = each.stages[0].rounds
+        if rounds is not None:
+            return self.run_rounds(each, rounds, image, early), ()
         number = self.take()
         target = self.scratch[number]
         statistics = self.measure(each, image, early)
         fill = partial(self.fill, each, image, target, statistics, next_stage)
         last = self.plan.passes[-1].stages[0]
         ends = self.plan.gives_table and next_stage is last and len(last.measures) == 1
-        if next_stage is not None:
-            return number, (self.combine(next_stage, next_stage.measures[0], fill, on_first=ends),)
-        self.group.combine(fill, combine_nothing)
-        rounds = each.stages[0].rounds
-        if rounds is None:
+        if next_stage is None:
+            self.group.combine(fill, combine_nothing)
             return number, ()
-        return self.iterate(each, rounds, image, number, self.take()), ()
+        return number, (self.combine(next_stage, next_stage.measures[0], fill, on_first=ends),)
 
     def own_share(self, cores: Sequence[Span]) -> Sequence[Span]:
         """Return this rank's share of the cores."""
         return rank_share(cores, self.group.rank, self.group.size)
+
+    def own_cores(self, each: Pass) -> Sequence[Span]:
+        """Return this rank's cores of a pass: all that begin in its band, if it has one."""
+        cores = self.plan.tiles(each, self.group.size)
+        if not self.plan.has_bands(each):
+            return self.own_share(cores)
+        own = Bands(self.plan, each, self.group.size).owned[self.group.rank]
+        return [core for core in cores if own.top <= core.top < own.bottom]
 
     def fill(
         self,
@@ -292,7 +248,7 @@ class Run:
             `next_stage`, or without tiles.
         """
         total = None
-        for core in self.own_share(self.plan.tiles(each, self.group.size)):
+        for core in self.own_cores(each):
             out = None if with_alpha else target.view(core)
             block = self.run_tile(each, image, core, statistics, out)
             if next_stage is not None:
@@ -414,22 +370,67 @@ class Run:
             self.report(1)
         return total
 
-    def iterate(self, each: Pass, rounds: Rounds, image: Source, state: int, spare: int) -> int:
-        """Update the state in rounds until the stop rule holds.
+    def run_rounds(self, each: Pass, rounds: Rounds, image: Source, early: tuple[Any, ...]) -> int:
+        """Run a pass with rounds; return the number of the buffer that holds the last state."""
+        statistics = self.measure(each, image, early)
+        if self.plan.has_bands(each):
+            number = self.take()
+            self.run_in_bands(each, rounds, image, self.scratch[number], statistics)
+            return number
+        first = self.take(2)
+        states = self.scratch[first], self.scratch[first + 1]
+        fill = partial(self.fill, each, image, states[0], statistics)
+        self.group.combine(fill, combine_nothing)
+        return first + int(self.iterate(each, rounds, image, states) is states[1])
 
-        Every round reads one buffer and writes the other. The ranks synchronize after each round.
+    def run_in_bands(
+        self,
+        each: Pass,
+        rounds: Rounds,
+        image: Source,
+        target: Sink,
+        statistics: tuple[Any, ...],
+    ) -> None:
+        """Run a pass with rounds on what each rank keeps; write the last state to the target."""
+        bands = Bands(self.plan, each, self.group.size)
+        own = OwnBands(bands, self.group, self.allocate, self.report)
+        # This run, but with the second images that the rank keeps.
+        within = copy(self)
 
-        Returns
-        -------
-        int
-            The one of `state` and `spare` that holds the last state: numbers of buffers.
+        def begin() -> None:
+            own.make(image)
+            kept = {i: own.keep(self.inputs[i]) for _, i in each.stages[0].inputs}
+            within.inputs = [kept.get(i, given) for i, given in enumerate(self.inputs)]
+            within.fill(each, own.image, own.states[0], statistics)
+
+        def meet(state: Surface) -> None:
+            own.exchange(state, bands.updated)
+
+        self.group.combine(begin, combine_nothing)
+        last = within.iterate(each, rounds, own.image, own.states, meet)
+        own.exchange(last, bands.written)
+        self.group.combine(partial(own.write, last, target), combine_nothing)
+
+    def iterate(
+        self,
+        each: Pass,
+        rounds: Rounds,
+        image: Source,
+        states: tuple[Surface, Surface],
+        meet: Callable[[Surface], None] = lambda state: None,
+    ) -> Surface:
+        """Update the state in rounds until the stop rule holds; return the last one.
+
+        Every round reads one surface and writes the other; the first state lies in the first. The
+        ranks synchronize after each round, and `meet` is called with the state before the next one.
         """
-        cores = self.own_share(self.plan.tiles(each, self.group.size))
+        cores = self.own_cores(each)
         stage = each.stages[0]
         history: list[Any] = []
+        state, spare = states
         while not (history and rounds.stop(history)):
-            old, new = self.scratch[state], self.scratch[spare]
-            update = partial(self.update, stage, rounds, image, old, new, cores, history)
+            meet(state)
+            update = partial(self.update, stage, rounds, image, state, spare, cores, history)
             history.append(self.group.combine(update, rounds.combine))
             state, spare = spare, state
         # Rounds that were expected but not needed count as done.

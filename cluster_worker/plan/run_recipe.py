@@ -8,17 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster_worker.pixels.surfaces import Array, Sink, Source, Surface
+from cluster_worker.plan.bands import Allocate
 from cluster_worker.plan.blocks import operation_errors
 from cluster_worker.plan.checkpoints import START, Checkpoint, Reached, ignore
+from cluster_worker.plan.group import RankGroup, SingleRank, combine_nothing
 from cluster_worker.plan.recipe import Columns, PlannedChain, RecipePlan
-from cluster_worker.plan.run import (
-    RankGroup,
-    Report,
-    SingleRank,
-    combine_nothing,
-    measure,
-    run,
-)
+from cluster_worker.plan.run import Report, measure, run
 
 __all__ = ["Columns", "Outcome", "Surfaces", "run_recipe", "run_recipe_alone"]
 
@@ -52,6 +47,7 @@ def run_recipe(
     *,
     begin: Checkpoint = START,
     reached: Reached = ignore,
+    allocate: Allocate = np.empty,
 ) -> None:
     """Run every chain of a recipe on this rank's share of the tiles.
 
@@ -63,7 +59,7 @@ def run_recipe(
         Where they lie.
     write_table : callable
         ``write_table(name, columns)``; called on the first rank alone.
-    group, report, begin, reached
+    group, report, begin, reached, allocate
         As for `run`. All ranks also reach a checkpoint after each chain that is not the last.
 
     Raises
@@ -80,7 +76,7 @@ def run_recipe(
             continue
         marks = Marks(number, first, begin if number == begin.chains else START, reached)
         own = surfaces.scratch[first:stop]
-        given = lying, own, surfaces.results, write_table, group, report, marks
+        given = lying, own, surfaces.results, write_table, group, report, marks, allocate
         work = partial(run_chain, each, *given)
         if each is plan.chains[-1]:
             work()
@@ -130,15 +126,14 @@ def run_chain(
     group: RankGroup,
     report: Report,
     marks: Marks,
+    allocate: Allocate,
 ) -> None:
     """Run one chain; `lying` are the surfaces of the recipe by their numbers."""
     planned, source = chain.plan, lying[chain.source]
     inputs = [lying[each.surface] for each in planned.seconds]
-    begin, reached = marks.begin, marks.reached
+    way: dict[str, Any] = {"begin": marks.begin, "reached": marks.reached, "allocate": allocate}
     if chain.finish is not None:
-        found = measure(
-            planned, source, scratch, group, report, inputs, begin=begin, reached=reached
-        )
+        found = measure(planned, source, scratch, group, report, inputs, **way)
         if group.rank == 0:
             last = planned.passes[-1]
             with operation_errors(last.stages[0].name):
@@ -146,7 +141,7 @@ def run_chain(
             write_table(chain.table, columns)
         return
     target = lying[chain.surface] if chain.surface is not None else results[chain.result or 0]
-    run(planned, source, scratch, target, group, report, inputs, begin=begin, reached=reached)
+    run(planned, source, scratch, target, group, report, inputs, **way)
     # The next attempt may begin after this chain.
     target.flush()
 

@@ -1,9 +1,11 @@
 """Estimate how long a plan takes over several hosts, and how many are worth it. Pure.
 
 Over hosts, every pass reads its pixels from a store and writes them to it. The host that has the
-image first writes it there, and reads the result at the end. So a plan takes
+image first writes it there, and reads the result at the end. In rounds, ranks send rows to each
+other. So a plan takes
 
-    start + estimate(hosts · ranks) + traffic / (hosts · h) + (image + result) / r
+    start + estimate(hosts · ranks) + stored / (hosts · h) + exchanged / (hosts · link)
+        + (image + result) / r
 
 seconds, where r is the rate of one process, and h that of a host: of all its ranks, but at most of
 its link. Rates are those of one machine, as for `cost.estimate`.
@@ -73,7 +75,8 @@ def seconds_over(
     together = replace(rates, bytes_per_second=hosts * rates.bytes_per_second)
     computing = estimate(planned, hosts * ranks, hosts * cores, together).seconds
     link, process = network.link_bytes_per_second, network.process_bytes_per_second
-    moving = sum(traffic(planned, hosts * ranks)) / hosts / min(ranks * process, link)
+    moved = traffic(planned, hosts * ranks)
+    moving = (moved.stored / min(ranks * process, link) + moved.exchanged / link) / hosts
     return network.start + computing + moving + given_bytes(planned) / min(process, link)
 
 

@@ -3,8 +3,7 @@
 from typing import Any, NamedTuple
 
 from cluster_worker.pixels.header import ImageHeader
-from cluster_worker.pixels.placement import Placement
-from cluster_worker.plan.passes import Density
+from cluster_worker.pixels.placement import Density, Placement
 
 
 class State(NamedTuple):

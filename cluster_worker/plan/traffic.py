@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-import numpy as np
-
 from cluster_worker.pixels.tiling import Span, all_of
+from cluster_worker.plan.bands import Bands, pixel_bytes
 from cluster_worker.plan.passes import Pass, Plan
 from cluster_worker.plan.recipe import RecipePlan
 
@@ -22,12 +21,20 @@ class Traffic(NamedTuple):
         Read and written between passes. Halos and chunks are read by several tiles.
     result : int
         Written as results.
+    exchanged : int
+        Sent from rank to rank: rows around the bands of passes with rounds.
     """
 
     source: int = 0
     read: int = 0
     written: int = 0
     result: int = 0
+    exchanged: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Bytes on their way from or to the store."""
+        return sum(self) - self.exchanged
 
     def plus(self, other: "Traffic") -> "Traffic":
         """Return the sum of both."""
@@ -40,7 +47,8 @@ def traffic(planned: Plan | RecipePlan, ranks: int) -> Traffic:
     Parameters
     ----------
     planned : Plan or RecipePlan
-        Rounds count as often as they are expected.
+        Rounds count as often as they are expected; their state stays in the ranks, as it does over
+        hosts.
     ranks : int
         Number of ranks, which the tiles depend on.
     """
@@ -78,12 +86,8 @@ def of_chain(planned: Plan, ranks: int, from_source: bool, to_result: bool) -> T
         in_source = from_source and number == 0
         rounds = each.stages[0].rounds
         if rounds is not None:
-            # A round reads the state and the image that the pass reads, and writes the state.
-            cores = planned.tiles(each, ranks)
-            grown = sum(core.grown(rounds.halo).clipped(each.shape).pixels for core in cores)
-            again = rounds.expected
-            total = total.plus(Traffic(read=again * own * grown, written=again * written))
-            read += again * pixel * grown
+            pixels = Bands(planned, each, ranks).exchanged_pixels(rounds.expected)
+            total = total.plus(Traffic(exchanged=own * pixels))
         total = total.plus(Traffic(source=read) if in_source else Traffic(read=read))
         ends = is_last and to_result
         total = total.plus(Traffic(result=written) if ends else Traffic(written=written))
@@ -97,14 +101,12 @@ def windows(planned: Plan, number: int, ranks: int) -> Iterator[Span]:
     first = each.stages[0]
     image = all_of(each.shapes[0])
     if not (planned.gives_table and number == len(planned.passes) - 1):
-        for core in planned.tiles(each, ranks):
-            yield each.spans(core)[0]
+        if first.rounds is not None:
+            yield from Bands(planned, each, ranks).read
+        else:
+            for core in planned.tiles(each, ranks):
+                yield each.spans(core)[0]
     for measure in first.measures[planned.measures_early(number) :]:
         for core in planned.measure_tiles(each, ranks):
             window = core.grown(measure.halo)
             yield window if first.wraps else window.intersection(image)
-
-
-def pixel_bytes(dtype: str, channels: tuple[int, ...]) -> int:
-    """Return the bytes of one pixel."""
-    return int(np.dtype(dtype).itemsize * prod(channels))

@@ -1,4 +1,4 @@
-"""The S3 of a test's hosts: lists its keys, clears itself or fails for a while when it is asked."""
+"""The S3 of a test's hosts: when it is asked, it lists its keys, clears itself or fails a while."""
 
 import json
 import os
@@ -21,10 +21,16 @@ class FailingStore(Store):
     fails_until = 0.0
     refused = 0
 
+    def __init__(self, *given):
+        super().__init__(*given)
+        self.written = []
+
     async def answer(self, request):
         if time.monotonic() < self.fails_until:
             self.refused += 1
             return web.Response(status=503)
+        if request.method == "PUT":
+            self.written.append(request.path)
         return await super().answer(request)
 
 
@@ -47,6 +53,9 @@ def answer_commands(store):
             say(json.dumps(None))
         elif command == "refused":
             say(json.dumps(store.refused))
+        elif command == "written":
+            say(json.dumps(store.written))
+            store.written = []
         else:
             found = client.list_objects_v2(Bucket="images").get("Contents", [])
             if command == "clear":

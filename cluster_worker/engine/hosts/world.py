@@ -23,6 +23,7 @@ from cluster_worker.engine.hosts.session import RANK_COMMAND, network_environmen
 from cluster_worker.engine.launch import WORLD_SECONDS, mpiexec, tail_of
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import Broken, Cancelled
+from cluster_worker.plan.bands import private_bytes
 from cluster_worker.plan.checkpoints import Checkpoint
 from cluster_worker.plan.recipe import plan_any
 from cluster_worker.timings import PassEnd, Share, Spent
@@ -65,6 +66,8 @@ class HostWorld:
         self.said: dict[str, dict[str, Any]] = {}
         self.ranks: dict[str, list[int]] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        # Most private memory of a job in each rank, as soon as there are ranks.
+        self.memory_bytes = 0
 
     def connect(self) -> None:
         """Connect to all agents, and check that their hosts are alike.
@@ -113,6 +116,7 @@ class HostWorld:
         Broken
             If it does not start; `Lost` if a host is gone.
         """
+        self.memory_bytes = memory_bytes
         limits = {"memory": memory_bytes, "seconds": seconds}
         for channel, words in zip(self.channels.values(), self.launch_lines(ranks), strict=True):
             channel.send("launch", words=words, ranks=ranks, lease=self.hosts.lease, **limits)
@@ -187,7 +191,8 @@ class HostWorld:
         Exception
             The error of a rank; `Cancelled`; `Lost` if a host is gone, `RankDied` if a rank died.
         """
-        given, private = to_json(task), plan_any(task.request).rank_bytes(ranks)
+        given = to_json(task)
+        private = private_bytes(plan_any(task.request), ranks, self.memory_bytes)
         for channel in self.channels.values():
             channel.send("task", task=given, private=private)
         done: list[Message] = []

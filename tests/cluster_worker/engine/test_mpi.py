@@ -90,3 +90,53 @@ def test_a_rank_that_gives_up_leaves_no_rank_waiting():
         say(group.combine(lambda: None, lambda a, b: None))
     """
     assert count_failure_reports(in_world(3, code)) == 2
+
+
+def test_ranks_exchange_rows_of_any_type_with_some_of_the_others():
+    code = """
+        import numpy as np
+        band = np.full((4, 3), group.rank, np.float16)
+        above, below = group.rank - 1, group.rank + 1
+        sent = {each: band[1:3] for each in (above, below) if 0 <= each < group.size}
+        received = {each: np.empty((2, 3), np.float16) for each in sent}
+        group.exchange(sent, received)
+        found = (f"{other}: {rows.mean()}" for other, rows in received.items())
+        say(f"{group.rank} " + " ".join(found))
+    """
+    assert in_world(3, code) == ["0 1: 1.0", "1 0: 0.0 2: 2.0", "2 1: 1.0"]
+
+
+def test_a_chain_with_rounds_on_bands_in_memory_and_on_disk_equals_one_tile(tmp_path):
+    code = f"""
+        import json
+        import numpy as np
+        from skimage import data
+        from cluster_worker.engine.steps import checked_steps
+        from cluster_worker.objects.chunks import Chunks, ChunkSurface
+        from cluster_worker.pixels.header import header_of
+        from cluster_worker.pixels.memory import array_on_disk
+        from cluster_worker.pixels.surfaces import Array
+        from cluster_worker.plan.chain import plan
+        from cluster_worker.plan.request import PlanRequest
+        from cluster_worker.plan.run import run, run_alone
+        image = np.tile(data.camera()[:400], (2, 1))
+        names = {{"denoise_tv_chambolle": "max_num_iter", "richardson_lucy": "num_iter"}}
+        steps = checked_steps([{{"operation": name, most: 4}} for name, most in names.items()])
+        asked = PlanRequest(header_of(image.shape, "uint8"), steps, kernels=False)
+        planned = plan(asked._replace(chunk=512))
+        def surface(name, shape, dtype):
+            return ChunkSurface(Chunks("file://{tmp_path}", name, shape, dtype))
+        scratch = [surface(f"pass-{{i}}", *each[1:]) for i, each in enumerate(planned.buffers)]
+        result = surface("result", image.shape, "uint8")
+        expected = run_alone(plan(asked), image)
+        for allocate in (np.empty, array_on_disk):
+            given = planned, Array(image), scratch, result, group, lambda tiles: None
+            run(*given, allocate=allocate)
+            group.combine(lambda: None, None)
+            found = np.zeros_like(image)
+            result.chunks.copy_to(found)
+            say(np.array_equal(found, expected))
+            # The next run writes the same chunks.
+            group.combine(lambda: None, None)
+    """
+    assert in_world(3, code) == ["True"] * 6

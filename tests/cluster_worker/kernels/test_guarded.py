@@ -26,8 +26,9 @@ from cluster_worker.operations import OPERATIONS
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan.chain import plan
+from cluster_worker.plan.group import SingleRank
 from cluster_worker.plan.request import PlanRequest
-from cluster_worker.plan.run import SingleRank, measure, run_alone
+from cluster_worker.plan.run import measure, run_alone
 from tests.cluster_worker.kernels.guarded import functions_of, guarded, keep_no_mappings
 
 WITH_KERNELS = [name for name, each in OPERATIONS.items() if each.kernels]

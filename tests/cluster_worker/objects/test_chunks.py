@@ -21,8 +21,9 @@ from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
 from cluster_worker.pixels.tiling import Span
 from cluster_worker.plan.chain import plan
+from cluster_worker.plan.group import SingleRank
 from cluster_worker.plan.request import PlanRequest
-from cluster_worker.plan.run import SingleRank, run, run_alone
+from cluster_worker.plan.run import run, run_alone
 
 PHOTOGRAPH = np.tile(data.astronaut(), (2, 3, 1))[:777, :1201]
 GRAY = PHOTOGRAPH[..., 1]

@@ -15,8 +15,9 @@ from cluster_worker.operations import OPERATIONS, catalogue
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan.chain import plan
+from cluster_worker.plan.group import SingleRank
 from cluster_worker.plan.request import PlanRequest
-from cluster_worker.plan.run import SingleRank, run, run_alone
+from cluster_worker.plan.run import run, run_alone
 from config.contract import recipe
 from tests.cluster_worker.operations.images import ALONE
 

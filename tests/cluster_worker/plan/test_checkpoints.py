@@ -16,10 +16,11 @@ from cluster_worker.pixels.surfaces import Array
 from cluster_worker.plan import passes
 from cluster_worker.plan.chain import plan
 from cluster_worker.plan.checkpoints import START, Checkpoint, finished, tiles_done
+from cluster_worker.plan.group import SingleRank
 from cluster_worker.plan.passes import Plan
 from cluster_worker.plan.recipe import plan_any, plan_recipe
 from cluster_worker.plan.request import PlanRequest, RecipeRequest
-from cluster_worker.plan.run import SingleRank, run
+from cluster_worker.plan.run import run
 from cluster_worker.plan.run_recipe import Surfaces, run_recipe
 
 GRAY = data.camera()[100:260, 80:290]

@@ -32,9 +32,10 @@ from cluster_worker.operations.support.statistics import exact_sum, rounded_sum
 from cluster_worker.pixels.header import header_of
 from cluster_worker.pixels.surfaces import Array, read
 from cluster_worker.plan.chain import finished_chain, plan
+from cluster_worker.plan.group import SingleRank
 from cluster_worker.plan.request import PlanRequest
-from cluster_worker.plan.run import SingleRank, run_alone
 from cluster_worker.plan.run import run as run_plan
+from cluster_worker.plan.run import run_alone
 from config.contract import recipe
 from tests.cluster_worker.operations.images import ALONE
 
