@@ -1,7 +1,9 @@
 """The start of a worker, and of its previews: a failure of ours is tried again."""
 
+import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,19 @@ def test_a_worker_loads_the_operations_that_are_named_or_all(monkeypatch):
     # All are loaded once they are compiled, which an engine does in the background for all alone.
     monkeypatch.setattr(node, "are_compiled", lambda: False)
     assert node.warm_operations(named) is True
+
+
+def test_what_does_not_fit_the_memory_of_ranks_lies_in_the_folder_of_the_worker(
+    monkeypatch, tmp_path
+):
+    folders = []
+    monkeypatch.setenv("TMPDIR", "/tmp")  # noqa: S108 - as on a node, where it lies in memory
+    monkeypatch.setattr(node, "load", lambda *_: replace(SETTINGS, spool_dir=str(tmp_path)))
+    monkeypatch.setattr(node, "start_engine", lambda _: folders.append(os.environ["TMPDIR"]))
+    monkeypatch.setattr(node, "run_node", lambda settings, *_: folders.append(settings.spool_dir))
+    assert node.main() == 0
+    assert folders[0] == folders[1]
+    assert Path(folders[0]).parent == tmp_path
 
 
 def test_previews_whose_rank_dies_at_the_start_are_there_later(monkeypatch):
