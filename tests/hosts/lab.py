@@ -194,9 +194,11 @@ class Lab:
 
     def lose_packets(self, name, share):
         """Replace a host's link by one that loses a share of the packets."""
+        # The other hosts remember the address of its network card for some seconds.
+        card = self.link(name)["address"]
         run("ip", "-n", self.namespace("w"), "link", "del", f"to-{name}")
         address, switch = f"{ADDRESSES[name]}/24", self.namespace("w")
-        words = (sys.executable, "-m", "tests.hosts.lossy", address, switch, f"to-{name}")
+        words = (sys.executable, "-m", "tests.hosts.lossy", card, address, switch, f"to-{name}")
         self.wait_until_ready(self.begin(name, f"link-{name}", *words, str(share)))
 
     def signal_all(self, name, number):
@@ -207,9 +209,13 @@ class Lab:
 
     def received_bytes(self, name):
         """Return the bytes that a host has received and sent on its link."""
-        words = ["ip", "-n", self.namespace(name), "-json", "-s", "link", "show", "net0"]
-        found = json.loads(subprocess.check_output(words, timeout=20))[0]["stats64"]
+        found = self.link(name)["stats64"]
         return found["rx"]["bytes"], found["tx"]["bytes"]
+
+    def link(self, name):
+        """Return what the system says about a host's link."""
+        words = ["ip", "-n", self.namespace(name), "-json", "-s", "link", "show", "net0"]
+        return json.loads(subprocess.check_output(words, timeout=20))[0]
 
     def ask(self, **question):
         """Send the engine's host a question, without waiting for the answer."""

@@ -1,8 +1,8 @@
 """A link that loses packets: two network devices and what moves frames between them.
 
-`python -m tests.hosts.lossy ADDRESS/BITS NAMESPACE NAME SHARE` makes the device net0 in its own
-network namespace and the device NAME, a port of the switch, in another one. It loses that share of
-the frames, both ways.
+`python -m tests.hosts.lossy CARD ADDRESS/BITS NAMESPACE NAME SHARE` makes the device net0 in its
+own network namespace, with the hardware address CARD, and the device NAME, a port of the switch, in
+another one. It loses that share of the frames, both ways.
 """
 
 import ctypes
@@ -34,8 +34,9 @@ def set_up(*words):
 
 
 def main():
-    address, namespace, name, share = sys.argv[1:]
+    card, address, namespace, name, share = sys.argv[1:]
     inner = device("net0")
+    set_up("link", "set", "net0", "address", card)
     set_up("address", "add", address, "dev", "net0")
     set_up("link", "set", "net0", "up")
     with Path("/run/netns", namespace).open() as other:
