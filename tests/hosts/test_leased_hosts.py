@@ -78,7 +78,13 @@ def has_leased(app, worker, job):
     return any('"hosts leased"' in line and f'"{job}/' in line for line in lines)
 
 
+def wait_until_idle(table):
+    """Wait until both hosts say that they have nothing to do."""
+    until(lambda: [each.is_idle for each in table.hosts()] == [True, True], 60)
+
+
 def test_an_image_is_computed_by_the_ranks_of_both_hosts(app, client, table):
+    wait_until_idle(table)
     batch, _ = client.submit(QUICK, [("big.png", "image/png", pictures.png(IMAGE))])
     job = check(client, batch, QUICK)
     assert job["hosts"] == {"host 1": [0], "host 2": [1]}
@@ -93,6 +99,7 @@ def test_an_image_is_computed_by_the_ranks_of_both_hosts(app, client, table):
 
 @pytest.mark.long
 def test_after_the_second_host_was_killed_the_first_finishes_the_image(app, client, table):
+    wait_until_idle(table)
     batch, (name,) = client.submit(SLOW, [("big.png", "image/png", pictures.png(IMAGE))])
     until(lambda: table.job(batch, name).tiles_done > 0, 60)
     head, other = sorted(NAMES, key=lambda each: not has_leased(app, each, name))
