@@ -12,6 +12,7 @@ from imagecodecs import zstd_decode, zstd_encode
 
 from cluster_worker.errors import Broken, Rejected
 from cluster_worker.objects.store import at_once, open_store
+from cluster_worker.pixels.memory import trim_heap
 from cluster_worker.pixels.surfaces import Image, without_axis
 from cluster_worker.pixels.tiling import Span, all_of
 
@@ -95,6 +96,10 @@ class ChunkSurface(contextlib.AbstractContextManager["ChunkSurface"]):
         """Read a block; a single channel has no channel axis."""
         block = np.empty((*span.shape, *self.shape[2:]), self.dtype)
         cells = list(self.chunks.cells(span))
+        if self.is_whole(span):
+            # Tiles of whole chunks share none with the next tile, so nothing is kept.
+            at_once(partial(self.copy, block, span), cells)
+            return without_axis(block)
         # A block of more chunks than are kept pushes out some that it has yet to copy.
         found = {each: self.kept[each] for each in cells if each in self.kept}
         missing = [each for each in cells if each not in found]
@@ -118,14 +123,23 @@ class ChunkSurface(contextlib.AbstractContextManager["ChunkSurface"]):
         ValueError
             If it cuts a chunk, of which another rank may have the rest.
         """
-        rows, columns = self.shape[:2]
-        if span != span.aligned(CHUNK).clipped((rows, columns)):
+        if not self.is_whole(span):
             raise ValueError(f"{span}: must begin and end at multiples of {CHUNK} or at the border")
-        self.release_cache()
+        self.forget()
         block = block.reshape((*span.shape, *self.shape[2:]))
         at_once(partial(self.put, block, span), self.chunks.cells(span))
 
+    def is_whole(self, span: Span) -> bool:
+        """Return whether a span cuts no chunk."""
+        rows, columns = self.shape[:2]
+        return span == span.aligned(CHUNK).clipped((rows, columns))
+
     def release_cache(self) -> None:
+        """Free the chunks that are kept, and return their memory to the system."""
+        self.forget()
+        trim_heap()
+
+    def forget(self) -> None:
         """Free the chunks that are kept."""
         self.kept.clear()
         self.kept_bytes = 0
@@ -167,7 +181,7 @@ class ChunkSurface(contextlib.AbstractContextManager["ChunkSurface"]):
         self.store.write(self.key_of(cell), zstd_encode(pixels, LEVEL))
 
     def copy(self, block: Image, span: Span, cell: Cell) -> None:
-        """Copy a chunk into a block that contains it; called by threads."""
+        """Fetch a chunk into a block that contains it; called by threads."""
         self.place(block, span, cell, self.fetch(cell))
 
     def place(self, block: Image, span: Span, cell: Cell, chunk: Image) -> None:

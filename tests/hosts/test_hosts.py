@@ -234,7 +234,7 @@ def test_three_hosts_write_the_file_of_one(lab, job, tmp_path):
     """A file in the store, streamed: ranks read its ranges and encode the tiles of the result."""
     tifffile.imwrite(tmp_path / "in.tif", GRAY, tile=(128, 128), compression="zlib")
     lab.start_agent("c")
-    files = {"file": str(tmp_path / "in.tif"), "target": str(tmp_path / "remote.tif")}
+    files = {"source": lab.put(tmp_path / "in.tif"), "target": str(tmp_path / "remote.tif")}
     lab.ask(**job | files | {"hosts": "abc"})
     answer = lab.answer()
     assert "error" not in answer, answer["error"]

@@ -65,6 +65,17 @@ def test_a_block_may_have_more_chunks_than_are_kept(tmp_path, monkeypatch):
             np.testing.assert_array_equal(surface.read(span), GRAY[span.slices])
 
 
+def test_chunks_that_a_block_holds_as_wholes_are_not_kept(tmp_path):
+    chunks = Chunks(f"file://{tmp_path}", "pass", GRAY.shape, "uint8")
+    chunks.fill(GRAY)
+    with ChunkSurface(chunks) as surface:
+        for span, kept in ((Span(0, 777, 512, 1201), 0), (Span(500, 777, 512, 1201), 4)):
+            np.testing.assert_array_equal(surface.read(span), GRAY[span.slices])
+            assert len(surface.kept) == kept
+        surface.release_cache()
+        assert (len(surface.kept), surface.kept_bytes) == (0, 0)
+
+
 def test_a_block_that_cuts_a_chunk_is_refused(tmp_path):
     chunks = Chunks(f"file://{tmp_path}", "pass", GRAY.shape, "uint8")
     with ChunkSurface(chunks) as surface, pytest.raises(ValueError, match="multiples of 512"):
