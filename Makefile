@@ -15,7 +15,7 @@ COMPUTING := $(addprefix tests/cluster_worker/,operations kernels plan pixels)
 
 # The parts of the long tests, each of at most 20 minutes.
 LONG := tilings parameters random chains kernels processors engine gigapixel cells scaling bench broker \
-	worker rabbitmq4 chaos drill upgrade enforced installed compose server hosts files films lighthouse
+	worker rabbitmq4 chaos drill upgrade enforced installed compose server hosts files films gigapixels lighthouse
 CATALOGUE := tests/cluster_worker/operations/test_catalogue.py
 LONG_tilings := $(CATALOGUE) -k test_every_tiling
 LONG_parameters := $(CATALOGUE) -k test_many_random_parameters
@@ -45,6 +45,7 @@ LONG_files := tests/cluster_worker/imagefiles/test_many_files.py \
 	tests/cluster_worker/test_real_work.py
 
 LONG_films := tests/site/test_films.py tests/site/test_images.py tests/site/test_real_work.py
+LONG_gigapixels := tests/site/test_gigapixels.py
 LONG_lighthouse := tests/site/test_lighthouse.py
 
 CDK := infra/node_modules/.bin/cdk
