@@ -154,13 +154,15 @@ class Views:
 
         Without an object the file is whole.
         """
-        name = self.file.header.name
         if image == "original":
             return (self.file.path, self.file.header), self.file.remote
-        if isinstance(target, Path):
-            return (target, decoder.read_header(target, name)), None
-        remote = stack.enter_context(ObjectFile(target, self.file.path.parent))
-        return (remote.copy.path, decoder.read_header(remote.copy.path, name)), remote
+        remote, path = None, target
+        if not isinstance(path, Path):
+            remote = stack.enter_context(ObjectFile(path, self.file.path.parent))
+            path = remote.copy.path
+        # It may have as many pixels as the image that it was made of.
+        header = decoder.read_header(path, self.file.header.name, is_streamed=True)
+        return (path, header), remote
 
     def draw_bands(
         self,

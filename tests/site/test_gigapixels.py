@@ -135,6 +135,8 @@ def test_ten_gigapixels_are_sent_processed_seen_and_downloaded(page, tmp_path):
         expect(row(page, NAME)).to_contain_text("Paused")
         say(f"paused: {row(page, NAME).inner_text()!r}")
         page.reload()
+        # The page asks for its batch first.
+        expect(row(page, NAME)).to_have_attribute("data-job-state", "awaiting_upload")
         page.get_by_label("Choose images").set_input_files(str(path))
         say("the page was loaded again, and the same file chosen")
         expect(row(page, NAME)).to_have_attribute(

@@ -54,6 +54,24 @@ def test_a_large_image_gets_tiles_of_original_and_result(runner, s3, monkeypatch
     assert list(Path(runner.settings.spool_dir).iterdir()) == []
 
 
+def test_a_result_with_more_pixels_than_are_read_at_once_gets_tiles(runner, s3, monkeypatch):
+    monkeypatch.setattr("cluster_worker.engine.file_plans.MEMORY_BYTES_MAX", 1 << 19)
+    (decoder,) = runner.decoders.all
+    few = DEEP.size - 1
+
+    def begin(*_):
+        monkeypatch.setattr(decoder, "pixels_max", few)
+
+    # It is called before each picture.
+    monkeypatch.setattr(views, "check_room", begin)
+    message = put(runner, s3, DEEP, [{"operation": "invert"}])
+    runner.run(message)
+    row = row_of(runner, message)
+    assert (row.state, decoder.pixels_max) == ("succeeded", few)
+    assert row.original_view.endswith(".tiles")
+    assert row.result_view.endswith(".tiles")
+
+
 def refuse(shape, folder, name):
     raise Rejected(f"{name}: its picture does not fit")
 
