@@ -38,6 +38,8 @@ SHAPES = (((19, 140), (9, 70)), ((9, 67), None), ((2, 3), None))
 # Numbers are tried up to this one: no loop behaves otherwise for a neighbourhood that is larger
 # than all images. Classes are fewer, because finding them takes seconds, in no loop.
 MOST = 12
+# The results of these grow with the square of a number.
+MOST_OF = {"rescale": 3}
 # Defaults are tried as well, up to this one: they may be the sides of an image, or rounds.
 DEFAULT_MOST = 40
 CLASSES = [2, 3]
@@ -48,8 +50,8 @@ SETS = 1000
 CPU_SECONDS_MAX = 1200
 
 
-def corners(schema):
-    """Return the values of a parameter at which a kernel may go wrong."""
+def corners(schema, most=MOST):
+    """Return the values of a parameter at which a kernel may go wrong; numbers up to `most`."""
     if "enum" in schema:
         return schema["enum"]
     if schema["type"] == "boolean":
@@ -61,7 +63,7 @@ def corners(schema):
         return [schema["default"], *([alone] if alone else [])]
     low, high = schema["minimum"], schema["maximum"]
     usual = min(schema["default"] or low, max(low, DEFAULT_MOST))
-    found = {low, min(high, MOST), min(high, max(low, usual))}
+    found = {low, min(high, most), min(high, max(low, usual))}
     if "integer" in schema["type"]:
         found |= {min(high, low + 1), min(high, low + 2)}
     return [*sorted(found), *([None] if "null" in schema["type"] else [])]
@@ -72,9 +74,10 @@ def parameter_sets(operation, every):
 
     Without `every` those are left out whose corners have all been in earlier ones.
     """
-    names = list(operation.parameters)
+    names, most = list(operation.parameters), MOST_OF.get(operation.name, MOST)
     values = [
-        CLASSES if name == "classes" else corners(operation.parameters[name]) for name in names
+        CLASSES if name == "classes" else corners(operation.parameters[name], most)
+        for name in names
     ]
     chosen, seen = list(product(*values)), set()
     # The same order each time; nothing here is secret.
