@@ -30,6 +30,8 @@ NAME = "plate.tif"
 SECONDS = 1200
 # Tiles of the result that are compared, besides those at the image's border.
 SAMPLES = 200
+# How far the colours of a picture, which is compressed, may be from the values of the file.
+PICTURE_LEVELS = 6
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +157,11 @@ def test_ten_gigapixels_are_sent_processed_seen_and_downloaded(page, tmp_path):
         def is_of_the_files():
             (x, y), values = pointed(page, 200, 150)
             smooth = blurred(tile, y // TILE, x // TILE)[y % TILE, x % TILE]
-            before, after = ([int(each) for each in value.split()] for value in values)
-            return before == [tile[y % TILE, x % TILE]] and abs(after[0] - smooth) < 0.51
+            # They are marked where half of the free disk does not hold all values.
+            apart = PICTURE_LEVELS if "≈" in values[0] + values[1] else 0.51
+            before, after = (float(value.replace("≈", "").split()[0]) for value in values)
+            level = float(tile[y % TILE, x % TILE])
+            return abs(before - level) <= apart and abs(after - smooth) <= apart
 
         until(page, is_of_the_files, "the values of both files under the pointer")
         page.locator(".stage").screenshot(path=os.environ.get("SHOT", str(tmp_path / "shot.png")))
