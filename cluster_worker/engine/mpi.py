@@ -91,15 +91,7 @@ class WorldGroup:
         return join(value, op=lambda a, b: merge(a, b, combine))
 
     def exchange(self, sent: Mapping[int, Any], received: Mapping[int, Any]) -> None:
-        """Send arrays to other ranks, and receive arrays from them, mostly asleep.
-
-        Every rank calls it, and what it sends to another one is what that receives from it.
-
-        Parameters
-        ----------
-        sent, received : mapping of int to ndarray
-            By rank; contiguous in memory, and `received` are written to.
-        """
+        """Send and receive arrays as `RankGroup.exchange` says, mostly asleep."""
         requests = [self.comm.Irecv([rows, MPI.BYTE], rank) for rank, rows in received.items()]
         requests += [self.comm.Isend([rows, MPI.BYTE], rank) for rank, rows in sent.items()]
         wait_until(lambda: MPI.Request.Testall(requests))

@@ -6,14 +6,13 @@ The environment variable `DIP_SIDE` sets a smaller side, in pixels, for quick ru
 import hashlib
 import os
 import sys
-import threading
 
 import numpy as np
 import pytest
 import tifffile
 from skimage import data
 
-from tests.cluster_worker.engine.test_gigapixel import pss
+from tests.cluster_worker.engine.test_gigapixel import Watch, pss
 from tests.hosts.lab import Lab, missing
 
 pytestmark = [
@@ -63,15 +62,14 @@ def lab(tmp_path):
         yield lab
 
 
-class Watch:
+class HostsWatch(Watch):
     """What hosts hold while the block runs: most memory of all processes and most files, in MiB."""
 
     def __init__(self, lab):
+        super().__init__(os.getpid())
         self.lab = lab
         self.memory = dict.fromkeys(lab.hosts, 0.0)
         self.files = dict.fromkeys(lab.hosts, 0.0)
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.sample, daemon=True)
 
     def sample(self):
         while not self.ended.wait(0.2):
@@ -80,21 +78,13 @@ class Watch:
                 self.memory[name] = max(self.memory[name], held)
                 self.files[name] = max(self.files[name], self.lab.files_bytes(name) / 2**20)
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-
 
 def test_two_hosts_write_the_bytes_of_one_and_take_bounded_memory(lab, scan, tmp_path):
     source, found = lab.put(scan), {}
     for way, (hosts, ranks) in WAYS.items():
         target = tmp_path / "out.tif"
         before = {name: lab.received_bytes(name) for name in hosts}
-        with Watch(lab) as watch:
+        with HostsWatch(lab) as watch:
             job = {"hosts": hosts, "ranks": ranks, "steps": STEPS}
             lab.ask(**job, source=source, target=str(target))
             answer = lab.answer(2400)

@@ -36,7 +36,7 @@ PICTURE_LEVELS = 6
 
 @pytest.fixture(scope="module")
 def warm_app(tmp_path_factory):
-    """Start an app of its own, whose processes nobody else uses."""
+    """Start an app for this test alone, so that its memory is that of this work."""
     with LocalApp(tmp_path_factory.mktemp("app"), ranks=2) as app:
         yield app
 
