@@ -216,6 +216,18 @@ class Channel:
                     "network is cut",
                 )
 
+    def leave(self) -> None:
+        """Tell the other side that this one has gone, but hear it until it has gone as well."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def wait_for_end(self) -> None:
+        """Wait until the other side has closed the connection, or is silent for too long."""
+        until = self.heard_at + SILENT_SECONDS
+        with contextlib.suppress(Lost):
+            while (left := until - time.monotonic()) > 0:
+                self.wait(left)
+
     def close(self) -> None:
         """Close the connection."""
         self.sock.close()

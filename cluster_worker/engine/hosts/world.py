@@ -33,8 +33,9 @@ LOOK_SECONDS = 0.25
 # mpiexec prints its lines at once.
 LINES_SECONDS = 10.0
 LAUNCH, LAUNCH_END = "HYDRA_LAUNCH: ", "HYDRA_LAUNCH_END"
-# Time for ranks to stop after a cancel, before their world is ended.
-CANCEL_SECONDS = 0.5
+# Time for ranks to stop after a cancel, before their world is ended. A chunk may be on its way to the
+# store, and would lie there after all others are deleted.
+CANCEL_SECONDS = 3.0
 
 OnTiles = Callable[[int, Checkpoint | None], None]
 
@@ -265,13 +266,19 @@ class HostWorld:
             raise Broken(f"hosts {names}: the world does not start: it {problem}")
 
     def close(self) -> None:
-        """End mpiexec, and leave the agents, which end their ranks then."""
+        """End mpiexec, and leave the agents; wait until they have ended their ranks.
+
+        A rank that still runs could write to the store what nobody deletes any more.
+        """
         for channel in self.channels.values():
-            channel.close()
+            channel.leave()
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        for channel in self.channels.values():
+            channel.wait_for_end()
+            channel.close()
 
     def __enter__(self) -> "HostWorld":
         """Return the world itself."""

@@ -24,6 +24,7 @@ from cluster_worker.engine.hosts.messages import (
     to_json,
 )
 from cluster_worker.engine.hosts.session import PROXY_WORD
+from cluster_worker.engine.hosts.world import HostWorld
 from cluster_worker.engine.wire import Task
 from cluster_worker.errors import RankDied
 from cluster_worker.imagefiles.codecs.header import Header
@@ -196,6 +197,30 @@ def test_a_silent_side_is_lost(listener, monkeypatch):
         engine.heard_at -= 0.2
         with pytest.raises(Lost, match="no sign of life for 0 s; it is frozen"):
             engine.keep_alive()
+
+
+def test_a_world_is_left_only_when_its_ranks_have_ended(listener, tmp_path):
+    found = joined(listener)
+    agent, world = found["agent"], HostWorld(Hosts((), "", SECRET), tmp_path)
+    world.channels["agent"] = found["engine"]
+    leaving = threading.Thread(target=world.close)
+    leaving.start()
+    with agent:
+        with pytest.raises(Lost, match="has closed the connection"):
+            agent.wait(5)
+        leaving.join(0.2)
+        assert leaving.is_alive()
+    leaving.join(5)
+    assert not leaving.is_alive()
+
+
+def test_a_world_does_not_wait_for_a_host_that_is_silent(listener, tmp_path):
+    found = joined(listener)
+    world = HostWorld(Hosts((), "", SECRET), tmp_path)
+    world.channels["agent"] = found["engine"]
+    found["engine"].heard_at -= channels.SILENT_SECONDS
+    with found["agent"]:
+        world.close()
 
 
 CHUNKS = Chunks("s3://images/scratch", "job/pass-0", (700, 900, 3), "float32")
