@@ -33,8 +33,8 @@ LOOK_SECONDS = 0.25
 # mpiexec prints its lines at once.
 LINES_SECONDS = 10.0
 LAUNCH, LAUNCH_END = "HYDRA_LAUNCH: ", "HYDRA_LAUNCH_END"
-# Time for ranks to stop after a cancel, before their world is ended. A chunk may be on its way to the
-# store, and would lie there after all others are deleted.
+# Time for ranks to stop after a cancel, before their world is ended. A chunk may be on its way to
+# the store, and would lie there after all others are deleted.
 CANCEL_SECONDS = 3.0
 
 OnTiles = Callable[[int, Checkpoint | None], None]
