@@ -13,6 +13,7 @@ from tests.site.pages import add_filter, choose, print_figure, process, row, suc
 pytestmark = pytest.mark.slow
 
 PART = re.compile(r"dip-uploads.*partNumber=(\d+)")
+BATCH = re.compile(r"/api/batches/[0-9a-f]{32}(\?.*)?$")
 PART_BYTES = 8 * 2**20
 
 
@@ -69,6 +70,29 @@ def test_a_reload_in_the_middle_of_a_large_file_sends_no_part_twice(page, scan):
     print_figure(f"{parts} parts: {len(arrived)} before the reload, {len(again)} after it")
     assert set(arrived).isdisjoint(again)
     assert sorted({*arrived, *again}) == list(range(1, parts + 1))
+    page.get_by_role("button", name="Cancel scan.tif").or_(
+        page.get_by_role("button", name="Remove scan.tif")
+    ).click()
+
+
+def test_a_file_that_is_chosen_before_its_batch_is_known_resumes(page, scan):
+    stopped, held = [], []
+    page.route(PART, lambda route: stopped.append(route))
+    page.get_by_label("Choose images").set_input_files(str(scan))
+    add_filter(page, "Inversion")
+    process(page)
+    until(page, lambda: stopped, "the first part was on its way")
+    page.route(BATCH, lambda route: held.append(route))
+    page.reload()
+    page.unroute(PART)
+    page.get_by_label("Choose images").set_input_files(str(scan))
+    expect(row(page, "scan.tif")).to_be_visible()
+    until(page, lambda: held, "the page asked for its batch")
+    page.unroute(BATCH)
+    expect(row(page, "scan.tif")).to_have_attribute(
+        "data-job-state", re.compile("queued|running|succeeded"), timeout=120_000
+    )
+    expect(page.locator(".row")).to_have_count(1)
     page.get_by_role("button", name="Cancel scan.tif").or_(
         page.get_by_role("button", name="Remove scan.tif")
     ).click()

@@ -13,7 +13,7 @@ import type { Desk } from "./desk";
 import { showInAddress } from "./follow";
 import { cancel } from "./orders";
 import { randomHex } from "./random";
-import { resumeUpload } from "./send";
+import { resumeAdded, resumeUpload } from "./send";
 
 /** The sample that is a scan, and the picture of which it is made. */
 const SCAN = { name: "huge-scan.jpg", madeOf: "cells.jpg" };
@@ -46,6 +46,8 @@ export async function addFiles(
   const room = Math.max(0, limits.batch_jobs_max - desk.items.length);
   const added = await listed(desk.items, others.slice(0, room), isSample);
   if (added.length > 0) desk.dispatch({ type: "images added", items: added });
+  // A page of the batch may have come since.
+  resumeAdded(desk);
   if (others.length > room) desk.say(texts.images.full(limits.batch_jobs_max));
   const refused = added.filter((each) => each.refusal).length;
   tell(desk, [

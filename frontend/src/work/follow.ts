@@ -14,11 +14,20 @@ import type { Desk } from "./desk";
 import { randomHex } from "./random";
 import { noteRecent } from "./recent";
 
-/** Poll a batch until no image of it is active; does nothing if the batch is polled already. */
-export async function follow(desk: Desk, batch: string, restoring = false): Promise<void> {
+/**
+ * Poll a batch until no image of it is active; does nothing if the batch is polled already.
+ *
+ * @param onRestored called after each page of a batch that is restored; null if it is not
+ */
+export async function follow(
+  desk: Desk,
+  batch: string,
+  onRestored: (() => void) | null = null,
+): Promise<void> {
   if (desk.followed.has(batch)) return;
   const waiting = browserWaiting();
   desk.followed.set(batch, waiting);
+  const restoring = onRestored !== null;
   let first = restoring;
   const parts = {
     page: (since: string, signal: AbortSignal) => desk.api.batch(batch, since, signal),
@@ -26,6 +35,7 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
       if (first) restoreRecipe(desk, page);
       first = false;
       take(desk, page, restoring);
+      onRestored?.();
     },
     onTrouble: (error: unknown, wait?: number) => desk.trouble(error, wait),
     isNeeded: () =>
@@ -44,10 +54,14 @@ export async function follow(desk: Desk, batch: string, restoring = false): Prom
   }
 }
 
-/** Restore the batch or the recipe in the page's address, if there is one. */
-export async function restore(desk: Desk): Promise<void> {
+/**
+ * Restore the batch or the recipe in the page's address, if there is one.
+ *
+ * @param onRestored called when images of the batch are on the list
+ */
+export async function restore(desk: Desk, onRestored: () => void): Promise<void> {
   const batch = /^#batch=([0-9a-f]{32})$/.exec(window.location.hash)?.[1];
-  if (batch) await follow(desk, batch, true);
+  if (batch) await follow(desk, batch, onRestored);
   else if (window.location.hash.startsWith("#recipe=")) takeRecipe(desk);
   else takeDraft(desk);
 }

@@ -17,7 +17,7 @@ import { cancel, cancelAll, retry, retryFailed } from "./orders";
 import { copy, saveText } from "./outside";
 import { deleteAll, downloadAll, noteDownloaded } from "./results";
 import { countsOf } from "./recent";
-import { pause, process, resume } from "./send";
+import { pause, process, resume, resumeAdded } from "./send";
 
 export type Work = ReturnType<typeof createWork>;
 
@@ -27,7 +27,7 @@ export function createWork(store: Store, api: Api) {
   return {
     loadCatalogue: () => loadCatalogue(desk),
     loadTexts: () => loadTexts(desk),
-    restore: () => restore(desk),
+    restore: () => restore(desk, () => resumeAdded(desk)),
     watchDraft: () => watchDraft(desk),
     /** Return whether leaving the page would lose files that are not in the service yet. */
     hasUnsent: () => hasUnsent(desk.items),

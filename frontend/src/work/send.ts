@@ -166,6 +166,14 @@ export function resumeUpload(desk: Desk, file: File): boolean {
   return true;
 }
 
+/** Resume interrupted uploads with files that were added before the page knew of them. */
+export function resumeAdded(desk: Desk): void {
+  const added = desk.items.filter(({ file, batch, refusal }) => file && !batch && !refusal);
+  const resumed = added.filter(({ file }) => file && resumeUpload(desk, file));
+  if (resumed.length === 0) return;
+  desk.dispatch({ type: "images removed", ids: resumed.map(({ id }) => id) });
+}
+
 /** Pause an upload until `resume`. */
 export function pause(desk: Desk, id: string): void {
   const controller = desk.running.get(id);
