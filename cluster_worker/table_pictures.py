@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from skimage import color, data, filters, segmentation
+from skimage import color, data, filters, morphology, segmentation
 
 from cluster_worker.operations import catalogue
 from cluster_worker.pixels.header import header_of
@@ -116,6 +116,16 @@ def doubled(image: Pixels) -> Pixels:
     return np.asarray(image // 2 + moved(image)["reference"] // 2)
 
 
+def horse() -> Pixels:
+    """Return a mask of a horse."""
+    return np.asarray(~data.horse()[4:324:2, 40:360:2])
+
+
+def thinned(mask: Pixels) -> Pixels:
+    """Return a mask in gray with its skeleton in white."""
+    return np.where(morphology.skeletonize(mask), 255, 90 * mask).astype(np.uint8)
+
+
 def split(image: Pixels) -> Pixels:
     """Return the regions of a photograph with their borders."""
     return np.asarray(255 * segmentation.mark_boundaries(image, slices(image)), np.uint8)
@@ -192,6 +202,13 @@ def neighbours(draw: Draw, table: Columns) -> None:
         draw.ellipse((x - 4, y - 4, x + 4, y + 4), YELLOW)
 
 
+def branches(draw: Draw, table: Columns) -> None:
+    """Draw a dot on both ends of each branch."""
+    for rows, columns in (("row", "column"), ("end_row", "end_column")):
+        for row, column in zip(table[rows], table[columns], strict=True):
+            draw.ellipse((column - 3, row - 3, column + 3, row + 3), YELLOW)
+
+
 def overlaps(draw: Draw, table: Columns) -> None:
     """Draw the share that a region of one image has in common with one of the other."""
     write(draw, f"{100 * float(np.mean(table['iou'])):.0f} %")
@@ -245,6 +262,7 @@ BLUR = {"operation": "gaussian"}
 OTSU = {"operation": "threshold_otsu"}
 LABEL = {"operation": "label"}
 EDGES = {"operation": "canny", "sigma": 2}
+THIN = {"operation": "skeletonize"}
 COMPARED = {"reference": "input:reference"}
 BLOBS = {"min_sigma": 2, "max_sigma": 10, "threshold": 0.1}
 BOX = {"properties": ["label", "bbox"]}
@@ -271,6 +289,8 @@ SHOWN = {
     "structural_similarity": Shown(
         cat, (), COMPARED, number("structural_similarity", "{:.2f}"), blurred, halves
     ),
+    "skeleton_branches": Shown(horse, (THIN,), {}, branches, base=thinned),
+    "skeleton_lengths": Shown(horse, (THIN,), {}, number("length", "{:.0f} px"), base=thinned),
     "histogram": Shown(coins, (), {}, bars),
     "image_statistics": Shown(cat, (), {}, number("mean", "mean {:.0f}")),
     "profile_line": Shown(coins, (), {"src": (47, 6), "dst": (47, 154)}, profile),

@@ -283,7 +283,7 @@ def sample(operation):
     elif operation.takes == "labels":
         steps += [{"operation": "threshold_otsu"}, {"operation": "label"}]
     elif operation.takes == "mask":
-        steps = [{"operation": "canny", "sigma": 2}]
+        steps = [{"operation": "canny", "sigma": 2}, {"operation": "skeletonize"}]
     table = run_recipe(coins, [*steps, step], given)[1][operation.name]
     lines = [f"| {' | '.join(table)} |", "|---" * len(table) + "|"]
     for each in range(min(TABLE_ROWS, len(next(iter(table.values()))))):

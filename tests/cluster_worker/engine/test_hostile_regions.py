@@ -4,6 +4,7 @@ from math import pi
 
 import numpy as np
 import pytest
+from skimage.morphology import skeletonize
 
 from cluster_worker import Engine
 from cluster_worker.operations.region_tables import PROPERTIES
@@ -83,6 +84,10 @@ LABELS = [
     {"operation": "join_segmentations", "other": "input:seeds"},
     {"operation": "remove_objects_by_distance", "min_distance": 3.0},
 ]
+LINES = [
+    {"operation": "skeleton_branches"},
+    {"operation": "skeleton_lengths", "labels": "input:seeds"},
+]
 MASKS = [
     {"operation": "label", "connectivity": 1},
     {"operation": "label", "connectivity": 2},
@@ -106,7 +111,8 @@ INPUTS = {"values": VALUES, "seeds": SEEDS}
 def results(engine, labels):
     """Compute all of them; return arrays by operation and part of the result."""
     found = {}
-    pictures = (("labels", labels, LABELS), ("mask", labels > 0, MASKS))
+    lines = skeletonize(labels > 0)
+    pictures = (("labels", labels, LABELS), ("mask", labels > 0, MASKS), ("lines", lines, LINES))
     for kind, image, operations in pictures:
         for step in operations:
             add(found, kind, step, engine, image)
