@@ -66,7 +66,23 @@ def hysteresis(image, low, high):
     return filters.apply_hysteresis_threshold(image, low * white(image), high * white(image))
 
 
+def of_objects(image, method, labels):
+    find = {"otsu": filters.threshold_otsu, "mean": np.mean}[method]
+    mask = np.zeros(image.shape, bool)
+    image = image.astype(np.uint8) if image.dtype == bool else image
+    for label in np.unique(labels[labels > 0]):
+        inside = labels == label
+        values = image[inside & (image == image)]
+        if not values.size:
+            continue
+        # The mean of equal values may be rounded to another one.
+        level = find(values.astype(float) if method == "mean" else values)
+        mask[inside] = image[inside] > (values[0] if (values == values[0]).all() else level)
+    return mask
+
+
 REFERENCE = {
+    "threshold_objects": of_objects,
     "threshold": lambda image, level: image > level * white(image),
     "threshold_otsu": above(filters.threshold_otsu),
     "threshold_isodata": isodata,
